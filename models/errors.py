@@ -1,0 +1,80 @@
+"""Everything that can go wrong for a user, drawn once.
+
+    SkipsegError
+    ├── UsageError             the command or the request was put wrongly
+    ├── ScanError              one scan cannot be used
+    │   ├── ScanCorrupt        it is not what its format claims
+    │   ├── ScanFormatUnknown  a format we do not read
+    │   ├── ScanTooLarge       over a limit (bytes, voxels)
+    │   └── ScanUnusable       readable, but its geometry, channels or content cannot be segmented
+    ├── DatasetError           a dataset cannot be trained on as it is
+    ├── PlanError              a plan contradicts itself or its data
+    ├── BundleError            a bundle is damaged, or of an unknown schema
+    ├── ModelUnknown           the registry has no such model or version
+    ├── ModelConflict          the registry's state forbids the change asked for
+    ├── NotReady               nothing is loaded that could answer
+    └── QueueFull              too much work is waiting already
+
+Every message says what was expected, what came, and what to do. Messages never hold a scan's path, name or
+header text: callers that know the file's name put it in front.
+"""
+
+from typing import ClassVar
+
+
+class SkipsegError(Exception):
+    """Base of every error that a user can cause or mend; ``code`` is stable and meant for programs."""
+
+    code: ClassVar[str] = "error"
+
+
+class UsageError(SkipsegError):
+    code = "usage"
+
+
+class ScanError(SkipsegError):
+    code = "scan"
+
+
+class ScanCorrupt(ScanError):
+    code = "scan_corrupt"
+
+
+class ScanFormatUnknown(ScanError):
+    code = "scan_format_unknown"
+
+
+class ScanTooLarge(ScanError):
+    code = "scan_too_large"
+
+
+class ScanUnusable(ScanError):
+    code = "scan_unusable"
+
+
+class DatasetError(SkipsegError):
+    code = "dataset"
+
+
+class PlanError(SkipsegError):
+    code = "plan"
+
+
+class BundleError(SkipsegError):
+    code = "bundle"
+
+
+class ModelUnknown(SkipsegError):
+    code = "model_unknown"
+
+
+class ModelConflict(SkipsegError):
+    code = "model_conflict"
+
+
+class NotReady(SkipsegError):
+    code = "not_ready"
+
+
+class QueueFull(SkipsegError):
+    code = "queue_full"

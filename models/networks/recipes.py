@@ -1,0 +1,60 @@
+"""The allow-listed schema of networks: what a plan may name, and nothing else is ever built from a file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import nn
+
+from skipseg.models.networks.unet import UNet
+
+
+class UNetRecipe(BaseModel):
+    """A U-Net; one entry of ``widths`` and ``strides`` per resolution, the first at the input's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["unet"] = "unet"
+    dimensions: Literal[2, 3]
+    channels: int = Field(ge=1, le=64)  # of the image
+    classes: int = Field(ge=2, le=1024)  # background included
+    widths: tuple[int, ...] = Field(min_length=2, max_length=10)  # features per resolution
+    strides: tuple[tuple[int, ...], ...]  # downsampling per axis on entering each resolution; the first is the stem's
+    kernels: tuple[tuple[int, ...], ...]  # convolution kernel per axis at each resolution
+    blocks: tuple[int, ...]  # blocks per encoder resolution
+    residual: bool = True  # residual blocks, or plain stacks of two convolutions
+    skip: Literal["concat"] = "concat"  # how encoder features join the decoder
+    deep_supervision: bool = True  # heads at the coarser decoder resolutions, used in training alone
+
+    @model_validator(mode="after")
+    def _one_entry_a_resolution(self) -> UNetRecipe:
+        for name in ("strides", "kernels", "blocks"):
+            if len(getattr(self, name)) != len(self.widths):
+                raise ValueError(f"{name} needs {len(self.widths)} entries, one per resolution of widths")
+        for name in ("strides", "kernels"):
+            if any(len(entry) != self.dimensions for entry in getattr(self, name)):
+                raise ValueError(f"every entry of {name} needs {self.dimensions} numbers")
+            if any(not 1 <= number <= 7 for entry in getattr(self, name) for number in entry):
+                raise ValueError(f"{name} must lie in 1..7")
+        if any(not 1 <= width <= 2048 for width in self.widths) or any(not 0 <= n <= 16 for n in self.blocks):
+            raise ValueError("widths must lie in 1..2048 and blocks in 0..16")
+        return self
+
+
+NetworkRecipe = UNetRecipe
+
+
+def build(recipe: NetworkRecipe) -> nn.Module:
+    """The network a recipe describes, freshly initialised; input (N, channels, *spatial), output (N, classes, *spatial)."""
+    return UNet(
+        dimensions=recipe.dimensions,
+        channels=recipe.channels,
+        classes=recipe.classes,
+        widths=recipe.widths,
+        strides=recipe.strides,
+        kernels=recipe.kernels,
+        blocks=recipe.blocks,
+        residual=recipe.residual,
+        deep_supervision=recipe.deep_supervision,
+    )

@@ -1,0 +1,56 @@
+"""Everything needed to go from a scan to network input and back, frozen, as JSON."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from skipseg.models.networks.recipes import NetworkRecipe
+
+PLAN_SCHEMA = 1
+
+
+class Channel(BaseModel):
+    """One channel of the image and how its intensities are normalised.
+
+    ``zscore``: subtract the scan's own mean, divide by its own standard deviation (MR, microscopy).
+    ``fixed``: clip to ``low``..``high``, subtract ``mean``, divide by ``std`` of the training data (CT).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    normalisation: Literal["zscore", "fixed"] = "zscore"
+    low: float = 0.0
+    high: float = 0.0
+    mean: float = 0.0
+    std: float = Field(default=1.0, gt=0)
+
+
+class Plan(BaseModel):
+    """The frozen contract between training and inference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan_schema: Literal[1] = PLAN_SCHEMA
+    dimensions: Literal[2, 3]  # 2: every slice along the last axis is an image of its own
+    channels: tuple[Channel, ...] = Field(min_length=1)
+    orientation: str | None  # the scan's axes are turned to this, such as RAS; None keeps them as stored
+    spacing: tuple[float, ...] | None  # mm per network voxel along each of `dimensions` axes; None keeps the scan's own
+    crop_to_nonzero: bool = False  # cut away the empty border before normalising
+    tile: tuple[int, ...]  # voxels the network sees at once
+    overlap: float = Field(default=0.5, ge=0, lt=0.95)  # share of a tile that its neighbour covers again
+    network: NetworkRecipe
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Plan:
+        if len(self.tile) != self.dimensions or min(self.tile) < 1:
+            raise ValueError(f"tile needs {self.dimensions} positive numbers, got {self.tile}")
+        if self.spacing is not None and (len(self.spacing) != self.dimensions or min(self.spacing) <= 0):
+            raise ValueError(f"spacing needs {self.dimensions} positive numbers, got {self.spacing}")
+        if self.network.dimensions != self.dimensions:
+            raise ValueError(f"the network has {self.network.dimensions} dimensions, the plan {self.dimensions}")
+        if self.network.channels != len(self.channels):
+            raise ValueError(f"the network takes {self.network.channels} channels, the plan names {len(self.channels)}")
+        return self

@@ -1,0 +1,83 @@
+"""A scan in memory, and the mask that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skipseg.models.errors import ScanUnusable
+from skipseg.models.labels import Labels
+from skipseg.models.scans.geometry import Geometry
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file said beyond voxels and geometry, kept so that a mask can be written back the same way.
+
+    ``format`` is one of the names in ``reader.FORMATS``; ``header`` belongs to that format's reader and writer alone.
+    """
+
+    format: str
+    header: Any = None
+    compressed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxels (channels, X, Y, Z) as float32 on one grid; a 2D image has Z = 1 and X = columns, Y = rows."""
+
+    voxels: NDArray[np.float32]
+    geometry: Geometry
+    source: Source
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 4 or self.voxels.shape[1:] != self.geometry.shape:
+            raise ScanUnusable(f"voxels {self.voxels.shape} do not lie on the grid {self.geometry.shape}")
+
+    @property
+    def channels(self) -> int:
+        return int(self.voxels.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Label values (X, Y, Z) as uint8 or uint16 on the grid of the scan they answer."""
+
+    voxels: NDArray[np.unsignedinteger]
+    geometry: Geometry
+    source: Source
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        if self.voxels.shape != self.geometry.shape:
+            raise ScanUnusable(f"mask {self.voxels.shape} does not lie on the grid {self.geometry.shape}")
+
+    def volumes_mm3(self) -> dict[str, float]:
+        """Cubic millimetres per label name, background left out."""
+        counts = np.bincount(self.voxels.ravel(), minlength=max(self.labels.values) + 1)
+        return {label.name: float(counts[label.value]) * self.geometry.voxel_volume for label in self.labels.foreground}
+
+
+def stack(volumes: list[Volume]) -> Volume:
+    """Several scans of one grid as the channels of one volume, in order.
+
+    Raises ``ScanUnusable`` when their grids differ by more than 0.01 mm.
+    """
+    first = volumes[0]
+    for number, other in enumerate(volumes[1:], start=2):
+        if not first.geometry.matches(other.geometry):
+            raise ScanUnusable(
+                f"all channels must share one grid; channel 1 has shape {first.geometry.shape} and spacing "
+                f"{_mm(first)} mm, channel {number} has {other.geometry.shape} and {_mm(other)} mm or lies elsewhere; "
+                "resample them onto one grid first"
+            )
+    if len(volumes) == 1:
+        return first
+    return Volume(np.concatenate([volume.voxels for volume in volumes]), first.geometry, first.source)
+
+
+def _mm(volume: Volume) -> str:
+    return "x".join(f"{mm:.3g}" for mm in volume.geometry.spacing)
