@@ -1,0 +1,169 @@
+"""A trained model on disk: weights, plan, labels, card. Never a pickle.
+
+    bundle.json           what it is (``BundleManifest``)
+    weights.safetensors   the network's state dict
+    card.md               for people: data, licence, limits, figures
+    evaluation/           metrics, cases, report
+
+Reading one verifies every checksum and refuses unknown schema versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from skipseg.models.errors import BundleError
+from skipseg.models.labels import Labels
+from skipseg.models.networks.recipes import build
+from skipseg.models.plan import Plan
+
+BUNDLE_SCHEMA = 1
+MANIFEST, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "card.md"
+
+
+class TrainingRecord(BaseModel):
+    """How the weights came about."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str  # its name
+    dataset_sha256: str  # over all files, in order
+    cases: tuple[str, ...]  # trained on
+    validation_cases: tuple[str, ...]  # kept out
+    seed: int
+    steps: int
+    minutes: float  # of wall clock spent fitting
+    device: str
+    precision: str
+    finished: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    software: dict[str, str] = Field(default_factory=dict)  # package -> version
+
+
+class BundleManifest(BaseModel):
+    """What ``bundle.json`` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = BUNDLE_SCHEMA
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    task: str  # one line for people
+    licence: str = "unstated"  # of the weights, as the data's makers allow
+    labels: Labels
+    plan: Plan
+    training: TrainingRecord
+    metrics: dict[str, float | None] = Field(default_factory=dict)  # on the validation cases
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle; the weights are read when ``network`` is called."""
+
+    folder: Path
+    manifest: BundleManifest
+
+    @property
+    def plan(self) -> Plan:
+        return self.manifest.plan
+
+    @property
+    def labels(self) -> Labels:
+        return self.manifest.labels
+
+    def network(self) -> nn.Module:
+        """The network with its trained weights, ready to infer (fp32, on the CPU).
+
+        Raises ``BundleError`` when the weights do not fit the plan's network.
+        """
+        network = build(self.plan.network)
+        try:
+            network.load_state_dict({name: values.float() for name, values in load_file(self.folder / WEIGHTS).items()})
+        except (RuntimeError, SafetensorError, OSError) as error:
+            raise BundleError(f"the weights do not fit the network of the plan: {str(error)[:300]}") from None
+        return network.eval()
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Open a bundle and verify it.
+
+    Raises ``BundleError`` when a file is missing, a checksum differs, or the schema version is unknown.
+    """
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        weights = sha256(folder / WEIGHTS)
+    except (OSError, UnicodeDecodeError):
+        raise BundleError(f"a bundle is a folder with {MANIFEST} and {WEIGHTS}; one of them is missing or unreadable") from None
+    manifest = parse_manifest(text)
+    if weights != manifest.weights_sha256:
+        raise BundleError(
+            f"{WEIGHTS} does not have the checksum that {MANIFEST} records: the file was changed or damaged; copy the bundle again"
+        )
+    return Bundle(folder, manifest)
+
+
+def parse_manifest(text: str) -> BundleManifest:
+    """Read ``bundle.json``; raises ``BundleError`` that names the first field at fault."""
+    try:
+        found = json.loads(text)
+        version = found.get("schema_version") if isinstance(found, dict) else None
+        if version != BUNDLE_SCHEMA:
+            raise BundleError(f"{MANIFEST} has schema version {version!r}; this skipseg reads version {BUNDLE_SCHEMA}")
+        return BundleManifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise BundleError(f"{MANIFEST} is not valid at {where}: {first['msg']}") from None
+    except (ValueError, RecursionError):
+        raise BundleError(f"{MANIFEST} is not JSON") from None
+
+
+def save_bundle(folder: Path, network_state: dict[str, Tensor], card: str, **fields: object) -> Bundle:
+    """Write a bundle in one step: it is there whole, or not at all; an older one at ``folder`` is replaced.
+
+    ``fields`` are those of ``BundleManifest`` but the checksum. Weights are stored as fp16 unless a value would leave
+    its range, which halves the file; networks run in fp32 or bf16 from there.
+    """
+    draft = folder.with_name(folder.name + ".writing")
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / "evaluation").mkdir(parents=True)
+    save_file({name: _stored(values) for name, values in network_state.items()}, draft / WEIGHTS)
+    manifest = BundleManifest(weights_sha256=sha256(draft / WEIGHTS), **fields)  # type: ignore[arg-type]
+    (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (draft / CARD).write_text(card, encoding="utf-8")
+    replace_folder(draft, folder)
+    return Bundle(folder, manifest)
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put ``new`` where ``folder`` is; a crash in between leaves the older one beside it as ``.old``."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """The hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stored(values: Tensor) -> Tensor:
+    values = values.detach().cpu().contiguous()
+    fits = values.is_floating_point() and bool(values.abs().max() < torch.finfo(torch.float16).max) if values.numel() else False
+    return values.half() if fits else values

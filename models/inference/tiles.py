@@ -1,0 +1,88 @@
+"""Sliding window: where tiles lie, and how their answers blend with one accumulator.
+
+Neighbouring tiles overlap and are blended with Gaussian weights (Isensee 2021). Tile starts form a grid and the Gaussian
+is a product over axes, so the sum of all weights at a voxel is a product over axes too. Dividing each axis' window by
+its own sum therefore makes the weights of all tiles add up to one everywhere: blending needs no second accumulator
+for the normaliser and no division at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import ceil
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of one size over a volume whose every axis is at least as long as the tile."""
+
+    size: tuple[int, ...]  # of the volume
+    tile: tuple[int, ...]
+    starts: tuple[tuple[int, ...], ...]  # per axis
+
+    @classmethod
+    def over(cls, size: Sequence[int], tile: Sequence[int], overlap: float) -> Tiling:
+        """As few tiles as keep ``overlap`` (a share of the tile) between neighbours, evenly spread."""
+        starts = tuple(_starts(length, side, overlap) for length, side in zip(size, tile, strict=True))
+        return cls(tuple(size), tuple(tile), starts)
+
+    def __len__(self) -> int:
+        count = 1
+        for starts in self.starts:
+            count *= len(starts)
+        return count
+
+    def windows(self) -> Iterator[tuple[tuple[slice, ...], tuple[Tensor, ...]]]:
+        """For each tile its place and its blending weights per axis; the products of the weights sum to one."""
+        weights = [_axis_weights(length, side, starts) for length, side, starts in zip(self.size, self.tile, self.starts, strict=True)]
+        for index in product(*(range(len(starts)) for starts in self.starts)):
+            place = tuple(
+                slice(self.starts[axis][i], self.starts[axis][i] + self.tile[axis]) for axis, i in enumerate(index)
+            )
+            yield place, tuple(weights[axis][i] for axis, i in enumerate(index))
+
+
+def pad_to_tile(image: Tensor, tile: Sequence[int]) -> tuple[Tensor, tuple[slice, ...]]:
+    """An image (C, *spatial) with zeros around until every axis holds a tile, and where the image lies in it."""
+    missing = [max(side - length, 0) for length, side in zip(image.shape[1:], tile, strict=True)]
+    before = [count // 2 for count in missing]
+    padding = [n for axis in reversed(range(len(missing))) for n in (before[axis], missing[axis] - before[axis])]
+    inside = tuple(slice(start, start + length) for start, length in zip(before, image.shape[1:], strict=True))
+    return (functional.pad(image, padding) if any(missing) else image), inside
+
+
+def blend(accumulator: Tensor, logits: Tensor, place: tuple[slice, ...], weights: tuple[Tensor, ...]) -> None:
+    """Add a tile's logits (classes, *tile) to the accumulator (classes, *spatial), weighted."""
+    target = accumulator[(slice(None), *place)]
+    target.addcmul_(logits.to(target.dtype), outer(weights).to(target))
+
+
+def outer(weights: tuple[Tensor, ...]) -> Tensor:
+    """The product of per-axis weights as a block (*tile)."""
+    block = weights[0]
+    for axis in weights[1:]:
+        block = block[..., None] * axis
+    return block
+
+
+def _starts(length: int, side: int, overlap: float) -> tuple[int, ...]:
+    if length <= side:
+        return (0,)
+    count = ceil((length - side) / max(side * (1 - overlap), 1)) + 1
+    return tuple(round(i * (length - side) / (count - 1)) for i in range(count))
+
+
+def _axis_weights(length: int, side: int, starts: Sequence[int]) -> list[Tensor]:
+    """A Gaussian (sigma one eighth of the tile) per start, divided by the sum of all at each voxel."""
+    at = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
+    bell = torch.exp(-0.5 * (at / (side / 8)) ** 2).clamp_min(1e-6)
+    total = torch.zeros(length, dtype=torch.float64)
+    for start in starts:
+        total[start : start + side] += bell
+    return [(bell / total[start : start + side]).float() for start in starts]
