@@ -20,7 +20,9 @@ class Limits:
         """Raise ``ScanTooLarge`` when a header claims more voxels or channels than allowed."""
         voxels = prod(int(n) for n in shape) * int(channels)
         if voxels > self.voxels:
-            raise ScanTooLarge(f"a scan may have at most {self.voxels:,} voxels; this one claims {voxels:,}; crop or resample it")
+            raise ScanTooLarge(
+                f"a scan may have at most {self.voxels:,} voxels; this one claims {voxels:,}; crop or resample it"
+            )
         if channels > self.channels:
             raise ScanTooLarge(f"a scan may have at most {self.channels} channels; this one claims {channels}")
 

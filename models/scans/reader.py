@@ -1,0 +1,80 @@
+"""From any scan file to a ``Volume``: the format is read off the first bytes, never off the name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from skipseg.models.errors import ScanCorrupt, ScanFormatUnknown, UsageError
+from skipseg.models.scans import nifti_header
+from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
+from skipseg.models.scans.nifti import read_nifti
+from skipseg.models.scans.streams import GZIP_MAGIC, ScanSource, gunzip_start, starts_with
+from skipseg.models.scans.volume import Volume, stack
+
+
+@dataclass(frozen=True)
+class ScanFormat:
+    """One way to store a scan: what its files are called, how they start, and who reads them."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    read: Callable[[ScanSource, Limits], Volume]
+
+
+FORMATS: dict[str, ScanFormat] = {
+    form.name: form for form in (ScanFormat("nifti", (".nii.gz", ".nii"), nifti_header.recognises, read_nifti),)
+}
+
+_HEAD = 64 * 1024  # enough of a file to know its format, through a gzip header with a long name too
+
+
+def read_scan(source: ScanSource, limits: Limits = DEFAULT_LIMITS) -> Volume:
+    """Read one scan from a file or from bytes.
+
+    Raises ``ScanCorrupt`` when it is not what its format claims, ``ScanFormatUnknown`` for a format we do not read,
+    ``ScanTooLarge`` over a limit, ``ScanUnusable`` when its geometry, channels or values cannot be used, and
+    ``UsageError`` when the file cannot be opened.
+    """
+    return _format_of(source).read(source, limits)
+
+
+def read_channels(sources: Sequence[ScanSource], limits: Limits = DEFAULT_LIMITS) -> Volume:
+    """Read scans of one grid as the channels of one volume, in order; raises as ``read_scan`` and ``stack``."""
+    if not sources:
+        raise UsageError("at least one scan is needed, got none")
+    return stack([read_scan(source, limits) for source in sources])
+
+
+def scan_files(folder: Path) -> list[Path]:
+    """All files of a tree that are called like scans, sorted."""
+    return sorted(path for path in folder.rglob("*") if _suffix(path.name) and path.is_file())
+
+
+def scan_stem(path: Path) -> str:
+    """The name of a scan's file without its suffix: ``a`` for ``a.nii.gz``."""
+    return path.name.removesuffix(_suffix(path.name)) or path.name
+
+
+def _suffix(name: str) -> str:
+    suffixes = [suffix for form in FORMATS.values() for suffix in form.suffixes]
+    found = next((suffix for suffix in suffixes if name.lower().endswith(suffix)), "")
+    return name[len(name) - len(found) :]
+
+
+def _format_of(source: ScanSource) -> ScanFormat:
+    head = starts_with(source, _HEAD)
+    if not head:
+        raise ScanCorrupt("the file is empty; copy or upload it again")
+    if head.startswith(GZIP_MAGIC):
+        if nifti_header.recognises(gunzip_start(head, 4)):
+            return FORMATS["nifti"]
+        raise ScanFormatUnknown("this gzip file holds something else than a NIfTI scan; send the scan itself")
+    found = next((form for form in FORMATS.values() if form.recognises(head)), None)
+    if found is None:
+        raise ScanFormatUnknown(
+            f"the file starts like no format that is read ({', '.join(FORMATS)}); convert it to NIfTI"
+        )
+    return found
