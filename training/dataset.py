@@ -15,22 +15,17 @@ from skipseg.models.scans.volume import Volume
 from skipseg.training.defects import STRAYS, errors
 from skipseg.training.layouts import Case, Layout, Listing, list_cases
 from skipseg.training.truth import (
+    INSTANCES_MEND,
     LabelVoxels,
     as_classes,
+    classes_found,
     distinct,
-    is_black_and_white,
     look_like_instances,
     misfit,
     whole_values,
 )
 
 __all__ = ["Case", "Dataset", "checksum", "named_cases", "open_dataset", "read_case", "read_image", "read_truth"]
-
-INSTANCES_MEND = (
-    "write a labels.json beside images/ and labels/: "
-    '{"labels": {"0": "background", "1": "object"}, "foreground": "any"} makes every value above 0 the label 1; '
-    "if the values are classes, name each of them there"
-)
 
 
 @dataclass(frozen=True)
@@ -152,14 +147,12 @@ def _labels_found(listing: Listing) -> Labels:
     found = [_values_of(case) for case in listing.cases if case.label]
     if look_like_instances(found):
         raise DatasetError(f"the label files seem to number objects, not to name classes; {INSTANCES_MEND}")
-    return labels_of(found)
+    return _labels_of(found)
 
 
-def labels_of(values_per_file: Sequence[frozenset[int]]) -> Labels:
+def _labels_of(values_per_file: Sequence[frozenset[int]]) -> Labels:
     """Labels called ``label 1`` and so on; a set whose files are all 0/255 has the one label 1."""
-    values: frozenset[int] = frozenset().union(*values_per_file)
-    if is_black_and_white(values):
-        values = frozenset({0, 1})
+    values = classes_found(values_per_file)
     if not values - {0}:
         raise DatasetError("every label image is empty; training needs at least one label value above 0")
     return Labels.from_names({value: f"label {value}" for value in values if value})

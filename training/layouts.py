@@ -199,9 +199,9 @@ def _path(folder: Path, listed: str | None) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Visible files of one folder (macOS leaves ``._name`` beside each file of MSD's archives)."""
-    return sorted(path for path in folder.glob("[!.]*") if path.is_file()) if folder.is_dir() else []
+    return sorted(path for path in folder.glob("[!.]*") if path.is_file())
 
 
 def _scans(folder: Path) -> list[Path]:
-    return [path for path in scan_files(folder) if path.parent == folder] if folder.is_dir() else []
+    """Visible files of one folder that are called like scans (macOS leaves ``._name`` beside each file of MSD's archives)."""
+    return [path for path in scan_files(folder) if path.parent == folder and not path.name.startswith(".")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,14 @@ from skipseg.models.scans.volume import Volume
 
 LabelVoxels = NDArray[np.uint8] | NDArray[np.uint16]  # (X, Y, Z)
 
-_PICTURES = frozenset({"png", "tiff"})
+PICTURES = frozenset({"png", "tiff"})
+
+
+INSTANCES_MEND = (
+    "write a labels.json beside images/ and labels/: "
+    '{"labels": {"0": "background", "1": "object"}, "foreground": "any"} makes every value above 0 the label 1; '
+    "if the values are classes, name each of them there"
+)
 
 
 def whole_values(volume: Volume) -> LabelVoxels:
@@ -39,9 +46,7 @@ def as_classes(voxels: LabelVoxels, known: Collection[int], any_foreground: bool
     """The values as training uses them: instance ids become 1 if asked for, and images of 0/255 alone become 0/1."""
     if any_foreground:
         return (voxels > 0).astype(np.uint8)
-    if 255 not in known and is_black_and_white(distinct(voxels)):
-        return (voxels > 0).astype(np.uint8)
-    return voxels
+    return (voxels > 0).astype(np.uint8) if 255 not in known and _black_and_white(distinct(voxels)) else voxels
 
 
 def distinct(voxels: LabelVoxels) -> frozenset[int]:
@@ -49,8 +54,13 @@ def distinct(voxels: LabelVoxels) -> frozenset[int]:
     return frozenset(np.flatnonzero(np.bincount(voxels.ravel())).tolist())
 
 
-def is_black_and_white(values: Collection[int]) -> bool:
-    return 255 in values and set(values) <= {0, 255}
+def classes_found(values_per_file: Iterable[Collection[int]], known: Collection[int] = ()) -> set[int]:
+    """The label values of several files together, those of 0/255 files counted as 0/1 as ``as_classes`` reads them."""
+    return {
+        int(value == 255) if 255 not in known and _black_and_white(values) else value
+        for values in values_per_file
+        for value in values
+    }
 
 
 def look_like_instances(values_per_file: Sequence[Collection[int]]) -> bool:
@@ -69,7 +79,7 @@ def misfit(image: Volume, label: Volume) -> str | None:
     """
     if image.geometry.shape != label.geometry.shape:
         return f"the image has shape {image.geometry.shape}, the label {label.geometry.shape}"
-    if {image.source.format, label.source.format} & _PICTURES:
+    if {image.source.format, label.source.format} & PICTURES:
         return None
     apart = image.geometry.distance(label.geometry)
     if apart <= 0.1 * min(image.geometry.spacing):
@@ -84,3 +94,7 @@ def _grey(volume: Volume) -> NDArray[np.float32]:
     raise DatasetError(
         f"a label image must have one channel, or equal colours; this one has {volume.channels} different ones"
     )
+
+
+def _black_and_white(values: Collection[int]) -> bool:
+    return 255 in values and set(values) <= {0, 255}

@@ -1,0 +1,241 @@
+"""What was measured on a dataset: all a planner needs to know of it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from skipseg.models.errors import DatasetError
+from skipseg.models.scans.geometry import Geometry
+from skipseg.training.dataset import Case, Dataset, read_case
+from skipseg.training.truth import PICTURES
+
+SAMPLES = 20_000  # foreground voxels taken of each case for the intensity statistics
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Spread(_Frozen):
+    """A number's range over the cases."""
+
+    minimum: float
+    median: float
+    maximum: float
+
+
+class ChannelIntensities(_Frozen):
+    """One channel's values inside the labels, every case weighing the same."""
+
+    name: str
+    is_ct: bool  # by the channel's name: Hounsfield units mean the same in every scan
+    percentile_00_5: float
+    median: float
+    percentile_99_5: float
+    mean: float
+    std: float
+    case_mean: Spread  # far apart when scanners scale their values differently
+    case_std: Spread
+
+
+class LabelSize(_Frozen):
+    """How often and how large one label is; volumes over the cases that have it."""
+
+    value: int
+    name: str
+    cases: int
+    share: float  # of all voxels of the dataset
+    volume_mm3: Spread | None  # None when no case has it
+
+
+class Fingerprint(_Frozen):
+    """A dataset's measures. Shapes and spacings are per axis, after turning every scan to ``orientation``."""
+
+    dataset: str
+    cases: int
+    dimensions: Literal[2, 3]  # 2 when every scan is a single slice
+    orientation: str  # the one most scans have
+    orientations: int  # how many different ones there are
+    shape: tuple[Spread, Spread, Spread]  # voxels
+    spacing: tuple[Spread, Spread, Spread]  # mm
+    spacing_given: bool  # False for pictures that carry none: every spacing is 1 then
+    anisotropy: float  # coarsest by finest of the median spacing, within the plane for single slices
+    nonzero: Spread  # share of the scan inside the box around its non-zero voxels
+    channels: tuple[ChannelIntensities, ...]
+    labels: tuple[LabelSize, ...]  # without the background
+
+
+def measure(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Fingerprint:
+    """Read every labelled case once and measure it; ``progress(done, total)`` is called after each.
+
+    Raises ``DatasetError`` naming the first case that cannot be read.
+    """
+    labelled = [case for case in dataset.cases if case.label]
+    measured = []
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for done, one in enumerate(pool.map(partial(_measure_case, dataset), labelled), start=1):
+            measured.append(one)
+            if progress:
+                progress(done, len(labelled))
+    return _summary(dataset, measured)
+
+
+def describe(fingerprint: Fingerprint) -> str:
+    """The fingerprint as text for a person."""
+    f = fingerprint
+    rows = [
+        ("cases", f"{f.cases}, {f.dimensions}D"),
+        ("orientation", f"{f.orientation}" + (f" mostly, of {f.orientations}" if f.orientations > 1 else "")),
+        ("shape", _axes(f.shape, f.dimensions) + " voxels"),
+        ("spacing", _axes(f.spacing, f.dimensions) + " mm" if f.spacing_given else "not given"),
+        ("anisotropy", f"{f.anisotropy:.3g}"),
+        ("non-zero box", f"{_percent(f.nonzero.median)} of the scan ({_percent(f.nonzero.minimum)} at least)"),
+        *((f"channel {channel.name}", _intensities(channel)) for channel in f.channels),
+        *((f"label {label.name}", _size(label, f)) for label in f.labels),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([f.dataset, *(f"  {name:<{width}}  {text}" for name, text in rows)])
+
+
+@dataclass(frozen=True)
+class _Measured:
+    geometry: Geometry
+    spacing_given: bool
+    nonzero: float
+    inside: NDArray[np.float32]  # (channels, up to SAMPLES) of the foreground
+    counts: NDArray[np.int64]  # voxels per label, background first
+
+
+def _measure_case(dataset: Dataset, case: Case) -> _Measured:
+    image, truth = read_case(dataset, case)
+    counts = np.bincount(truth.ravel(), minlength=max(dataset.labels.values) + 1)
+    return _Measured(
+        geometry=image.geometry,
+        spacing_given=image.source.format not in PICTURES or set(image.geometry.spacing) != {1.0},
+        nonzero=_nonzero_share(image.voxels),
+        inside=_inside(image.voxels, truth > 0),
+        counts=counts[list(dataset.labels.values)],
+    )
+
+
+def _inside(voxels: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Evenly strided foreground voxels: the same ones every time, and as many of a large scan as of a small one."""
+    places = np.flatnonzero(where)
+    places = places[:: max(1, len(places) // SAMPLES)][:SAMPLES]
+    return voxels.reshape(len(voxels), -1)[:, places]
+
+
+def _nonzero_share(voxels: NDArray[np.float32]) -> float:
+    somewhere = (voxels != 0).any(axis=0)
+    share = 1.0
+    for axis in range(3):
+        along = np.flatnonzero(somewhere.any(axis=tuple({0, 1, 2} - {axis})))
+        share *= (along[-1] - along[0] + 1) / somewhere.shape[axis] if len(along) else 0.0
+    return share
+
+
+def _summary(dataset: Dataset, measured: Sequence[_Measured]) -> Fingerprint:
+    orientations = Counter(one.geometry.orientation for one in measured)
+    orientation = orientations.most_common(1)[0][0]
+    turned = [one.geometry.turned(one.geometry.turn_to(orientation)) for one in measured]
+    dimensions: Literal[2, 3] = 2 if all(one.geometry.shape[2] == 1 for one in measured) else 3
+    spacing = _per_axis([geometry.spacing for geometry in turned])
+    medians = [axis.median for axis in spacing][:dimensions]
+    return Fingerprint(
+        dataset=dataset.name,
+        cases=len(measured),
+        dimensions=dimensions,
+        orientation=orientation,
+        orientations=len(orientations),
+        shape=_per_axis([geometry.shape for geometry in turned]),
+        spacing=spacing,
+        spacing_given=any(one.spacing_given for one in measured),
+        anisotropy=max(medians) / min(medians),
+        nonzero=_spread([one.nonzero for one in measured]),
+        channels=_channels(dataset, [one.inside for one in measured if one.inside.size]),
+        labels=_labels(dataset, measured),
+    )
+
+
+def _channels(dataset: Dataset, inside: Sequence[NDArray[np.float32]]) -> tuple[ChannelIntensities, ...]:
+    if not inside:
+        raise DatasetError("every label is empty; training needs labels that mark something")
+    pooled = np.concatenate(inside, axis=1).astype(np.float64)
+    return tuple(
+        ChannelIntensities(
+            name=name,
+            is_ct=name.strip().upper() == "CT",
+            percentile_00_5=float(np.percentile(values, 0.5)),
+            median=float(np.median(values)),
+            percentile_99_5=float(np.percentile(values, 99.5)),
+            mean=float(values.mean()),
+            std=float(values.std()),
+            case_mean=_spread([float(one[number].mean(dtype=np.float64)) for one in inside]),
+            case_std=_spread([float(one[number].std(dtype=np.float64)) for one in inside]),
+        )
+        for number, (name, values) in enumerate(zip(dataset.channels, pooled, strict=True))
+    )
+
+
+def _labels(dataset: Dataset, measured: Sequence[_Measured]) -> tuple[LabelSize, ...]:
+    counts = np.stack([one.counts for one in measured])  # (cases, labels)
+    volumes = counts * np.array([[one.geometry.voxel_volume] for one in measured])
+    return tuple(
+        LabelSize(
+            value=label.value,
+            name=label.name,
+            cases=int((counts[:, row] > 0).sum()),
+            share=float(counts[:, row].sum() / counts.sum()),
+            volume_mm3=_spread(volumes[counts[:, row] > 0, row]) if counts[:, row].any() else None,
+        )
+        for row, label in enumerate(dataset.labels.all)
+        if label.value != 0
+    )
+
+
+def _spread(numbers: Sequence[float] | NDArray[np.float64]) -> Spread:
+    return Spread(minimum=float(np.min(numbers)), median=float(np.median(numbers)), maximum=float(np.max(numbers)))
+
+
+def _per_axis(rows: Sequence[Sequence[float]]) -> tuple[Spread, Spread, Spread]:
+    x, y, z = (_spread([float(row[axis]) for row in rows]) for axis in range(3))
+    return x, y, z
+
+
+def _axes(spreads: Sequence[Spread], dimensions: int) -> str:
+    shown = spreads[:dimensions]
+    median, least, most = (
+        " x ".join(f"{getattr(spread, part):.4g}" for spread in shown) for part in ("median", "minimum", "maximum")
+    )
+    return median if least == most else f"{median} (from {least} to {most})"
+
+
+def _intensities(channel: ChannelIntensities) -> str:
+    kind = "CT, " if channel.is_ct else ""
+    return (
+        f"{kind}in labels {channel.percentile_00_5:.4g} .. {channel.median:.4g} .. {channel.percentile_99_5:.4g} "
+        f"(0.5th, 50th, 99.5th percentile), means of cases {channel.case_mean.minimum:.4g} .. {channel.case_mean.maximum:.4g}"
+    )
+
+
+def _size(label: LabelSize, fingerprint: Fingerprint) -> str:
+    if label.volume_mm3 is None:
+        return "in no case"
+    unit = ("mm2" if fingerprint.dimensions == 2 else "mm3") if fingerprint.spacing_given else "pixels"
+    v = label.volume_mm3
+    volumes = f"{v.median:.4g} {unit} (from {v.minimum:.4g} to {v.maximum:.4g})"
+    return f"in {label.cases} of {fingerprint.cases} cases, {_percent(label.share)} of all voxels, {volumes}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
