@@ -78,3 +78,7 @@ class NotReady(SkipsegError):
 
 class QueueFull(SkipsegError):
     code = "queue_full"
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,111 @@
+"""The one table from errors to HTTP statuses and exit codes, and the problem documents of RFC 9457."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from skipseg.models import errors
+from skipseg.service.record import record_of
+from skipseg.service.schemas import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one class of error is told: over HTTP, and by the command line."""
+
+    status: int
+    title: str
+    exit_code: int = 1
+
+
+ANSWERS: Mapping[type[errors.SkipsegError], Answer] = {
+    errors.UsageError: Answer(422, "The request was put wrongly", exit_code=2),
+    errors.ScanCorrupt: Answer(400, "The scan is not what its format claims"),
+    errors.ScanFormatUnknown: Answer(415, "The scan has a format that is not read"),
+    errors.ScanTooLarge: Answer(413, "The scan is over a limit"),
+    errors.ScanUnusable: Answer(422, "The scan is readable but cannot be segmented"),
+    errors.ScanError: Answer(422, "The scan cannot be used"),
+    errors.DatasetError: Answer(422, "The dataset cannot be used"),
+    errors.PlanError: Answer(422, "The plan contradicts itself or its data"),
+    errors.BundleError: Answer(422, "The bundle cannot be used"),
+    errors.ModelUnknown: Answer(404, "There is no such model"),
+    errors.ModelConflict: Answer(409, "The registry's state forbids this"),
+    errors.NotReady: Answer(503, "Nothing is loaded that could answer"),
+    errors.QueueFull: Answer(429, "Too many scans are waiting"),
+    errors.SkipsegError: Answer(422, "The request cannot be answered"),
+}
+
+CODES = {
+    HTTPStatus.BAD_REQUEST: "bad_request",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.NOT_ACCEPTABLE: "not_acceptable",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+}
+
+
+def answer_for(error: errors.SkipsegError) -> Answer:
+    """The table's row for an error: that of its class or of the nearest base."""
+    return next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+
+
+def problem(
+    request: Request, status: int, title: str, detail: str, code: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A problem document as a response; the code also goes into the request's log line."""
+    record = record_of(request.scope)
+    record.code = code
+    document = Problem(title=title, status=status, detail=detail, code=code, request_id=record.id)
+    return Response(document.model_dump_json(), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def internal_problem(request: Request) -> Response:
+    """What a client learns of an error of ours: nothing but where to find it in the log."""
+    detail = (
+        "The server failed in a way that is not the request's fault; its log has the details under this request_id."
+    )
+    return problem(request, 500, "Internal server error", detail, "internal")
+
+
+def register(app: FastAPI) -> None:
+    """Make every error of the app a problem document."""
+    app.add_exception_handler(errors.SkipsegError, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _plain)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """The ``responses`` of a route that may answer with these problems."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.SkipsegError)
+    answer = answer_for(error)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.QueueFull) else None
+    return problem(request, answer.status, answer.title, str(error), error.code, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    return problem(request, 422, "The request was put wrongly", faults, "validation")
+
+
+async def _plain(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    return problem(request, status, status.phrase, str(error.detail), CODES.get(status, "http"), error.headers)

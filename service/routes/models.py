@@ -1,0 +1,80 @@
+"""What can be asked for: models, and the server itself."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from skipseg import __version__
+from skipseg.models.bundle import BundleManifest
+from skipseg.models.registry import RegisteredModel
+from skipseg.models.scans.masks import MASK_FORMATS
+from skipseg.service.problems import documented
+from skipseg.service.schemas import ExpectedInput, Info, LimitsInfo, ModelDetails, ModelList, ModelSummary
+from skipseg.service.state import Server, ServerDep
+
+router = APIRouter(prefix="/v1", tags=["models"])
+
+
+@router.get("/models", summary="The models of the registry")
+def list_models(server: ServerDep) -> ModelList:
+    return ModelList(models=tuple(_summary(model, server) for model in server.registry.models()))
+
+
+@router.get(
+    "/models/{name}", summary="One model: what goes in, what comes out, how good it is", responses=documented(404, 422)
+)
+def show_model(name: str, server: ServerDep) -> ModelDetails:
+    model = server.registry.model(name)
+    described, manifest = _described(model, server)
+    plan = manifest.plan
+    expected = ExpectedInput(
+        dimensions=plan.dimensions,
+        channels=tuple(channel.name for channel in plan.channels),
+        orientation=plan.orientation,
+        spacing_mm=plan.spacing,
+    )
+    return ModelDetails(
+        **_summary(model, server).model_dump(),
+        described=described,
+        task=manifest.task,
+        licence=manifest.licence,
+        input=expected,
+        labels=manifest.labels.all,
+        metrics=manifest.metrics,
+    )
+
+
+@router.get("/info", summary="This server: version, device, loaded models, limits")
+async def info(server: ServerDep) -> Info:
+    settings = server.settings
+    return Info(
+        version=__version__,
+        device=server.models.device_label,
+        models=server.models.references(),
+        formats=tuple(MASK_FORMATS),
+        limits=LimitsInfo(
+            upload_bytes=settings.max_upload_bytes,
+            voxels=settings.max_voxels,
+            channels=settings.max_channels,
+            queue_size=settings.queue_size,
+        ),
+    )
+
+
+def _described(model: RegisteredModel, server: Server) -> tuple[int, BundleManifest]:
+    """The version that is loaded, else the live one, else the latest."""
+    loaded = server.models.ready.get(model.name)
+    if loaded is not None:
+        return loaded.version.version, loaded.predictor.bundle.manifest
+    version = server.registry.resolve(f"{model.name}@{model.live or model.versions[-1]}")
+    return version.version, version.open().manifest
+
+
+def _summary(model: RegisteredModel, server: Server) -> ModelSummary:
+    return ModelSummary(
+        name=model.name,
+        versions=model.versions,
+        live=model.live,
+        shipped=model.shipped,
+        state=server.models.state(model.name),
+    )

@@ -1,0 +1,87 @@
+"""A scan in, its mask out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from skipseg.models.scans.masks import MASK_FORMATS
+from skipseg.service.disconnect import unless_gone
+from skipseg.service.negotiation import mask_format
+from skipseg.service.problems import documented
+from skipseg.service.record import record_of
+from skipseg.service.segmentation import WrittenMask
+from skipseg.service.state import ServerDep
+from skipseg.service.uploads import PART, uploaded_scans
+
+router = APIRouter(prefix="/v1", tags=["segmentations"])
+
+ModelName = Annotated[
+    str | None,
+    Query(max_length=80, description="`name` or `name@version`; may be left out when exactly one model is live"),
+]
+Format = Annotated[
+    str | None,
+    Query(max_length=32, description=f"{', '.join(MASK_FORMATS)}; default: what `Accept` names, else the scan's own"),
+]
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [PART],
+                    "properties": {
+                        PART: {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "the scan; for a model with several channels one part a channel, in order",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+MASK = {
+    200: {
+        "description": "The mask, on the scan's own grid",
+        "content": {f.media_type: {} for f in MASK_FORMATS.values()},
+    }
+}
+
+
+@router.post(
+    "/segmentations",
+    summary="Segment one scan",
+    response_class=Response,
+    responses=MASK | documented(400, 404, 406, 409, 413, 415, 422, 429, 503),
+    openapi_extra=BODY,
+)
+async def segment(
+    request: Request,
+    server: ServerDep,
+    model: ModelName = None,
+    format: Format = None,
+    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """Everything that can be refused without the scan is refused before the upload is read."""
+    wanted = mask_format(format, accept)
+    loaded = server.models.pick(model)
+    server.device.check_room()
+    record = record_of(request.scope)
+    record.model = loaded.version.reference
+    async with uploaded_scans(request, server.settings.limits) as scans:
+        mask = await unless_gone(request, lambda: server.segmenter.segment(scans, loaded.predictor, wanted, record))
+    return _as_response(mask, loaded.version.reference, record.stages.header())
+
+
+def _as_response(mask: WrittenMask, reference: str, timing: str) -> Response:
+    headers = {
+        "X-Skipseg-Model": reference,
+        "Server-Timing": timing,
+        "Content-Disposition": f'attachment; filename="mask{mask.suffix}"',
+    }
+    return Response(mask.content, media_type=mask.media_type, headers=headers)
