@@ -15,8 +15,8 @@ FAST = ["-m", "not slow"]
 
 def collected(*options: str) -> list[str]:
     """Node ids pytest finds, such as ``tests/test_wheel.py::test_…``."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-o", "addopts=--import-mode=importlib", *options]
-    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    pytest = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-o", "addopts=--import-mode=importlib"]
+    listing = subprocess.run([*pytest, *options], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [line for line in listing.splitlines() if line.startswith("tests/") and "::" in line]
 
 
@@ -39,7 +39,8 @@ def main(report: str) -> int:
     wrong = missing_files(collected()) + unwanted_skips(cases)
     if len(cases) != len(fast):
         wrong.append(f"the suite has {len(fast)} fast tests, the report {len(cases)}")
-    print("\n".join(wrong) or f"the whole fast suite ran: {len(cases)} tests in {len({case.get('file') for case in cases})} files")
+    files = {case.get("file") for case in cases}
+    print("\n".join(wrong) or f"the whole fast suite ran: {len(cases)} tests in {len(files)} files")
     return 1 if wrong else 0
 
 

@@ -18,14 +18,15 @@ BELOW = {
 }
 
 # Inside models/: what a part must not know of, because that is built on top of it.
+ON_TOP = ("models.preprocess", "models.bundle", "models.inference", "models.registry")
 ABOVE = {
     "models.errors": ("models",),
     "models.labels": ("models",),
-    "models.networks": ("models.scans", "models.plan", "models.preprocess", "models.inference", "models.bundle", "models.registry"),
-    "models.scans": ("models.networks", "models.plan", "models.preprocess", "models.inference", "models.bundle", "models.registry"),
-    "models.plan": ("models.preprocess", "models.inference", "models.bundle", "models.registry"),
-    "models.preprocess": ("models.inference", "models.bundle", "models.registry"),
-    "models.bundle": ("models.inference", "models.registry"),
+    "models.scans": ("models.networks", "models.plan", *ON_TOP),
+    "models.networks": ("models.scans", "models.plan", *ON_TOP),
+    "models.plan": ("models.scans", *ON_TOP),
+    "models.preprocess": ("models.bundle", "models.inference", "models.registry"),
+    "models.bundle": ("models.scans", "models.preprocess", "models.inference", "models.registry"),
     "models.inference": ("models.registry",),
 }
 
@@ -39,7 +40,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """What a file imports of ours, in functions too, as dotted names below ``skipseg``; relative imports raise."""
+    """What a file imports of our rooms, in functions too, as dotted names below ``skipseg``; none may be relative."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -48,7 +49,8 @@ def imports(path: Path) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        yield from (name.removeprefix("skipseg.") for name in names if name.startswith("skipseg."))
+        ours = (name.removeprefix("skipseg.") for name in names if name.startswith("skipseg."))
+        yield from (name for name in ours if name.split(".")[0] in BELOW)
 
 
 def within(name: str, part: str) -> bool:
