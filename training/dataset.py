@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skipseg.models.errors import DatasetError, ScanError
+from skipseg.models.errors import DatasetError, SkipsegError
 from skipseg.models.labels import Labels
 from skipseg.models.scans.limits import DEFAULT_LIMITS
 from skipseg.models.scans.reader import read_channels, read_scan
@@ -71,7 +71,7 @@ def read_case(dataset: Dataset, case: Case) -> tuple[Volume, LabelVoxels]:
     try:
         image = read_image(dataset, case)
         return image, read_truth(dataset, case, image)
-    except (ScanError, DatasetError) as error:
+    except SkipsegError as error:
         raise DatasetError(f"case {case.name}: {error}") from error
 
 
@@ -135,7 +135,7 @@ def _channels_found(listing: Listing) -> tuple[str, ...]:
     first = listing.cases[0]
     try:
         image = read_channels(first.images, DEFAULT_LIMITS)
-    except ScanError as error:
+    except SkipsegError as error:
         raise DatasetError(f"case {first.name}: {error}") from error
     if image.channels == 3 and len(first.images) == 1 and image.source.format in ("png", "tiff"):
         return ("red", "green", "blue")
@@ -162,5 +162,5 @@ def _values_of(case: Case) -> frozenset[int]:
     assert case.label is not None
     try:
         return distinct(whole_values(read_scan(case.label, DEFAULT_LIMITS)))
-    except (ScanError, DatasetError) as error:
+    except SkipsegError as error:
         raise DatasetError(f"case {case.name}: {error}") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skipseg.models.errors import DatasetError, ScanError, ScanTooLarge, ScanUnusable
+from skipseg.models.errors import DatasetError, ScanTooLarge, ScanUnusable, SkipsegError
 from skipseg.models.scans.geometry import Shape
 from skipseg.models.scans.reader import read_scan
 from skipseg.models.scans.volume import Volume, stack
@@ -74,13 +74,13 @@ def examine(folder: Path, case: Case) -> Examined:
 class _Opened:
     file: str
     volume: Volume | None
-    error: ScanError | OSError | None = None
+    error: SkipsegError | None = None
 
 
 def _open(folder: Path, path: Path) -> _Opened:
     try:
         return _Opened(relative(folder, path), read_scan(path))
-    except (ScanError, OSError) as error:
+    except SkipsegError as error:
         return _Opened(relative(folder, path), None, error)
 
 
@@ -109,11 +109,11 @@ def _unread(parts: Sequence[_Opened]) -> Iterator[Defect]:
     for part in parts:
         if part.error:
             code = _CODES.get(type(part.error), "unreadable")
-            problem = (
-                str(part.error) if isinstance(part.error, ScanError) else part.error.strerror or "cannot be opened"
-            )
             yield Defect(
-                code=code, file=part.file, problem=problem, mend="export or copy the file again, or remove the case"
+                code=code,
+                file=part.file,
+                problem=str(part.error),
+                mend="export or copy the file again, or remove the case",
             )
 
 

@@ -224,7 +224,8 @@ def _intensities(channel: ChannelIntensities) -> str:
     kind = "CT, " if channel.is_ct else ""
     return (
         f"{kind}in labels {channel.percentile_00_5:.4g} .. {channel.median:.4g} .. {channel.percentile_99_5:.4g} "
-        f"(0.5th, 50th, 99.5th percentile), means of cases {channel.case_mean.minimum:.4g} .. {channel.case_mean.maximum:.4g}"
+        f"(0.5th, 50th, 99.5th percentile), cases' means "
+        f"{channel.case_mean.minimum:.4g} .. {channel.case_mean.maximum:.4g}"
     )
 
 

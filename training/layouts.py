@@ -203,5 +203,5 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _scans(folder: Path) -> list[Path]:
-    """Visible files of one folder that are called like scans (macOS leaves ``._name`` beside each file of MSD's archives)."""
+    """Visible files called like scans (macOS leaves ``._name`` beside each file of MSD's archives)."""
     return [path for path in scan_files(folder) if path.parent == folder and not path.name.startswith(".")]
