@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,19 +131,27 @@ def parse_manifest(text: str) -> BundleManifest:
         raise BundleError(f"{MANIFEST} is not JSON") from None
 
 
-def save_bundle(folder: Path, network_state: dict[str, Tensor], card: str, **fields: object) -> Bundle:
+def save_bundle(
+    folder: Path,
+    network_state: dict[str, Tensor],
+    write_card: Callable[[BundleManifest], str],
+    evaluation: Path | None = None,
+    **fields: object,
+) -> Bundle:
     """Write a bundle in one step: it is there whole, or not at all; an older one at ``folder`` is replaced.
 
-    ``fields`` are those of ``BundleManifest`` but the checksum. Weights are stored as fp16 unless a value would leave
+    ``fields`` are those of ``BundleManifest`` but the checksum; the files of the folder ``evaluation`` are copied in. Weights are stored as fp16 unless a value would leave
     its range, which halves the file; networks run in fp32 or bf16 from there.
     """
     draft = folder.with_name(folder.name + ".writing")
     shutil.rmtree(draft, ignore_errors=True)
-    (draft / "evaluation").mkdir(parents=True)
+    draft.mkdir(parents=True)
+    if evaluation is not None:
+        shutil.copytree(evaluation, draft / "evaluation")
     save_file({name: _stored(values) for name, values in network_state.items()}, draft / WEIGHTS)
     manifest = BundleManifest(weights_sha256=sha256(draft / WEIGHTS), **fields)  # type: ignore[arg-type]
     (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (draft / CARD).write_text(card, encoding="utf-8")
+    (draft / CARD).write_text(write_card(manifest), encoding="utf-8")
     replace_folder(draft, folder)
     return Bundle(folder, manifest)
 

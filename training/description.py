@@ -32,6 +32,9 @@ class Description(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str = ""
+    description: str = ""
+    reference: str = ""  # who made the data
+    licence: str = Field(default="", validation_alias=AliasChoices("licence", "license"))
     channels: dict[str, str] = Field(default={}, validation_alias=AliasChoices("channel_names", "modality"))
     labels: dict[str, int | str | list[int]] = {}
     training: list[Pair] | None = None  # MSD, nnU-Net v1

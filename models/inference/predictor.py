@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from skipseg.models.bundle import Bundle
-from skipseg.models.inference.tiles import Tiling, blend, pad_to_tile
+from skipseg.models.inference.sliding import scores_of
 from skipseg.models.precision import Precision, autocast, choose_device, fastest_precision
 from skipseg.models.preprocess import Prepared, prepare, restore
 from skipseg.models.scans.volume import Mask, Volume
@@ -60,16 +60,4 @@ class Predictor:
             self._slide(torch.zeros(len(self.plan.channels), *self.plan.tile))
 
     def _slide(self, image: Tensor) -> Tensor:
-        """Scores (classes, *spatial) of an image (channels, *spatial) by blending overlapping tiles."""
-        padded, inside = pad_to_tile(image, self.plan.tile)
-        tiling = Tiling.over(padded.shape[1:], self.plan.tile, self.plan.overlap)
-        if len(tiling) == 1:
-            return self._logits(padded)[(slice(None), *inside)]
-        scores = torch.zeros(self.plan.network.classes, *padded.shape[1:], device=self.device)
-        for place, weights in tiling.windows():
-            blend(scores, self._logits(padded[(slice(None), *place)]), place, weights)
-        return scores[(slice(None), *inside)]
-
-    def _logits(self, tile: Tensor) -> Tensor:
-        with autocast(self.device, self.precision):
-            return self.network(tile[None].to(self.device)).float()[0]
+        return scores_of(image, self.network, self.plan, self.device, self.precision)

@@ -1,0 +1,85 @@
+"""Cases, preprocessed once and kept as memory-mapped files.
+
+The operating system's page cache holds what fits in memory and drops what does not, so a dataset larger than memory
+trains without a setting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skipseg.models.plan import Plan
+from skipseg.models.preprocess import prepare, prepare_labels
+from skipseg.training.dataset import Case, Dataset, read_case
+
+PLACES_PER_CLASS = 10_000  # remembered to centre patches on; more would not be drawn in a run
+
+
+@dataclass(frozen=True)
+class CachedCase:
+    """A case on the network's grid."""
+
+    image: NDArray[np.float16]  # (C, *spatial)
+    classes: NDArray[np.uint8]  # (*spatial)
+    foreground: tuple[NDArray[np.int32], ...]  # per class present, background left out: places (n, axes)
+
+    def slice(self, chance: np.random.Generator, foreground_share: float) -> CachedCase:
+        """One slice along the last axis as a case of its own, often one with foreground."""
+        depth = self.classes.shape[-1]
+        if self.foreground and chance.random() < foreground_share:
+            places = self.foreground[int(chance.integers(len(self.foreground)))]
+            at = int(places[int(chance.integers(len(places)))][-1])
+        else:
+            at = int(chance.integers(depth))
+        inside = tuple(places[places[:, -1] == at][:, :-1] for places in self.foreground) if depth > 1 else tuple(p[:, :-1] for p in self.foreground)
+        return CachedCase(self.image[..., at], self.classes[..., at], tuple(places for places in inside if len(places)))
+
+
+def cache_cases(
+    dataset: Dataset, cases: Sequence[Case], plan: Plan, folder: Path, done: Callable[[], None] = lambda: None
+) -> list[CachedCase]:
+    """Preprocess cases into ``folder`` (those already there are kept) and map them; ``done`` is called after each."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def one(case: Case) -> CachedCase:
+        cached = _cache_case(dataset, case, plan, folder)
+        done()
+        return cached
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, cases))
+
+
+def _cache_case(dataset: Dataset, case: Case, plan: Plan, folder: Path) -> CachedCase:
+    stem = folder / hashlib.sha256(f"{case.name}\n{plan.model_dump_json()}".encode()).hexdigest()[:24]
+    paths = [stem.with_suffix(suffix) for suffix in (".image.npy", ".classes.npy", ".places.npz")]
+    if not paths[2].exists():
+        volume, values = read_case(dataset, case)
+        prepared = prepare(volume, plan)
+        classes = prepare_labels(np.searchsorted(dataset.labels.values, values), prepared.placement)
+        np.save(paths[0], prepared.image.numpy().clip(-6e4, 6e4).astype(np.float16))
+        np.save(paths[1], classes)
+        np.savez(paths[2].with_suffix(".writing.npz"), *_places(classes, seed=len(case.name)))
+        paths[2].with_suffix(".writing.npz").replace(paths[2])
+    with np.load(paths[2]) as places:
+        foreground = tuple(places[name] for name in places.files)
+    return CachedCase(np.load(paths[0], mmap_mode="r"), np.load(paths[1], mmap_mode="r"), foreground)
+
+
+def _places(classes: NDArray[np.uint8], seed: int) -> list[NDArray[np.int32]]:
+    chance = np.random.default_rng(seed)
+    found = []
+    for value in np.unique(classes):
+        if value == 0:
+            continue
+        flat = np.flatnonzero(classes == value)
+        flat = chance.choice(flat, PLACES_PER_CLASS, replace=False) if len(flat) > PLACES_PER_CLASS else flat
+        found.append(np.stack(np.unravel_index(flat, classes.shape), axis=1).astype(np.int32))
+    return found

@@ -1,0 +1,38 @@
+"""The page that comes with a bundle, for people: what it is, what it learned from, how good it is, what it is not."""
+
+from __future__ import annotations
+
+from skipseg.models.bundle import BundleManifest
+
+NOT_A_DEVICE = (
+    "This is research software, not a medical device. A qualified person checks every mask before anything is decided from it. "
+    "On scans unlike those it was trained on (other scanner, sequence, body part, age, disease) it may be wrong without a sign."
+)
+
+
+def write_card(manifest: BundleManifest, data_notice: str) -> str:
+    """Markdown for ``card.md``; ``data_notice`` is the dataset's own attribution, as far as it states one."""
+    training, plan = manifest.training, manifest.plan
+    sections = [
+        f"# {manifest.name}",
+        manifest.task,
+        "## Use and limits\n" + NOT_A_DEVICE,
+        "## Labels\n" + "\n".join(f"- {label.value}: {label.name}" for label in manifest.labels.foreground),
+        "## Data\n" + (data_notice or "The dataset states no source and no licence."),
+        f"Trained on {len(training.cases)} cases of {training.dataset} (sha256 {training.dataset_sha256[:16]}…); "
+        f"{len(training.validation_cases)} were kept out.",
+        f"Licence of the weights: {manifest.licence}.",
+        "## Training\n"
+        f"{training.minutes:.1f} minutes, {training.steps} steps on {training.device} ({training.precision}), seed {training.seed}, "
+        f"finished {training.finished:%Y-%m-%d}.",
+        f"{plan.dimensions}D U-Net, widths {plan.network.widths}, tile {plan.tile}, spacing {plan.spacing or 'as it comes'}.",
+        "## Measured on the cases kept out\n" + _figures(manifest),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _figures(manifest: BundleManifest) -> str:
+    if not manifest.metrics:
+        return "No case was kept out: how good this model is, is not known."
+    rows = [f"| {name} | {'-' if value is None else format(value, '.4f')} |" for name, value in manifest.metrics.items()]
+    return "\n".join(["| measure | mean |", "|---|---|", *rows, "", "`evaluation/report.html` shows every case."])

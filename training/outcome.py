@@ -1,0 +1,114 @@
+"""What a fit leaves behind: weights, their evaluation, and the card that tells of both, as one bundle."""
+
+from __future__ import annotations
+
+import csv
+import platform
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from skipseg.models.bundle import Bundle, TrainingRecord, save_bundle
+from skipseg.models.inference.predictor import Predictor
+from skipseg.models.plan import Plan
+from skipseg.models.precision import Precision
+from skipseg.training.card import write_card
+from skipseg.training.dataset import Dataset
+from skipseg.training.evaluate import evaluate
+from skipseg.training.fit import Fitted
+from skipseg.training.layouts import list_cases
+from skipseg.training.split import Split
+
+SOFTWARE = ("skipseg", "torch", "monai", "numpy", "nibabel")
+HISTORY = ("step", "seconds", "loss", "learning_rate", "dice")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was fitted, and on what."""
+
+    dataset: Dataset
+    dataset_sha256: str
+    split: Split
+    seed: int
+    precision: Precision
+    plan: Plan
+    device: torch.device
+
+
+def write_bundle(
+    out: Path, work: Path, run: Run, fitted: Fitted, name: str | None, say: Callable[[str], None]
+) -> Bundle:
+    """Evaluate the fitted weights on the cases kept out and write the bundle to ``out`` in one step.
+
+    ``work`` is a folder for files on the way.
+    """
+    about = list_cases(run.dataset.folder).description
+    fields = {
+        "name": _slug(name or run.dataset.name),
+        "task": about.description or f"Segments {_names(run.dataset)} as in {run.dataset.name}",
+        "licence": about.licence or "unstated",
+        "labels": run.dataset.labels,
+        "plan": run.plan,
+        "training": _record(run, fitted),
+    }
+    licence = f"Licence of the data: {about.licence}." if about.licence else ""
+    card = partial(write_card, data_notice=" ".join(filter(None, [about.reference, licence])))
+    draft = save_bundle(work / "draft", fitted.weights, card, **fields)
+    evaluation = work / "evaluation"
+    metrics = _evaluate(evaluation, draft, run, fitted, say)
+    bundle = save_bundle(out, fitted.weights, card, evaluation, metrics=metrics, **fields)
+    say(f"bundle: {out}" + (f", mean Dice {metrics['dice']:.4f} on cases kept out" if metrics.get("dice") else ""))
+    return bundle
+
+
+def _evaluate(
+    out: Path, draft: Bundle, run: Run, fitted: Fitted, say: Callable[[str], None]
+) -> dict[str, float | None]:
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    _write_history(out / "history.csv", fitted)
+    if not run.split.validation:
+        return {}
+    say(f"evaluating on the {len(run.split.validation)} cases kept out")
+    predictor = Predictor(draft, str(run.device), run.precision)
+    metrics = evaluate(predictor.segment, draft.manifest.name, run.dataset, run.split.validation, out, history=out / "history.csv")
+    shutil.rmtree(out / "masks", ignore_errors=True)
+    return {**metrics.mean.model_dump(), **{f"dice/{label}": scores.dice for label, scores in metrics.labels.items()}}
+
+
+def _write_history(path: Path, fitted: Fitted) -> None:
+    with path.open("w", newline="") as file:
+        rows = csv.DictWriter(file, HISTORY)
+        rows.writeheader()
+        rows.writerows(fitted.history)
+
+
+def _record(run: Run, fitted: Fitted) -> TrainingRecord:
+    return TrainingRecord(
+        dataset=run.dataset.name,
+        dataset_sha256=run.dataset_sha256,
+        cases=tuple(case.name for case in run.split.training),
+        validation_cases=tuple(case.name for case in run.split.validation),
+        seed=run.seed,
+        steps=fitted.steps,
+        minutes=round(fitted.seconds / 60, 2),
+        device=run.device.type,
+        precision=run.precision,
+        software={"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
+    )
+
+
+def _names(dataset: Dataset) -> str:
+    return ", ".join(label.name for label in dataset.labels.foreground)
+
+
+def _slug(name: str) -> str:
+    """A name fit for the registry and for a URL."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63] or "model"
