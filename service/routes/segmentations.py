@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
@@ -45,7 +45,7 @@ BODY = {
         },
     }
 }
-MASK = {
+MASK: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The mask, on the scan's own grid",
         "content": {f.media_type: {} for f in MASK_FORMATS.values()},
@@ -57,7 +57,7 @@ MASK = {
     "/segmentations",
     summary="Segment one scan",
     response_class=Response,
-    responses=MASK | documented(400, 404, 406, 409, 413, 415, 422, 429, 503),
+    responses={**MASK, **documented(400, 404, 406, 409, 413, 415, 422, 429, 503)},
     openapi_extra=BODY,
 )
 async def segment(

@@ -1,0 +1,67 @@
+"""The command ``skipseg``: every room tied together.
+
+Exit codes: 0 done; 1 something failed, and is named; 2 the command was used wrongly.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from skipseg import __version__
+from skipseg.models.errors import SkipsegError
+from skipseg.service.commands import dataset, demo, evaluate, models, plan, segment, serve, train
+
+app = typer.Typer(
+    name="skipseg",
+    help="Train U-Nets on biomedical scans and serve their masks. Not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.add_typer(dataset.app, name="dataset")
+app.command()(plan.plan)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(segment.segment)
+app.command()(serve.serve)
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one line on standard error, never in a traceback."""
+    try:
+        app()
+    except SkipsegError as error:
+        _end(str(error), _exit_code(error))
+    except OSError as error:
+        _end(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"skipseg: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _exit_code(error: SkipsegError) -> int:
+    from skipseg.service.problems import answer_for  # FastAPI is slow to import, and needed here in this case alone
+
+    return answer_for(error).exit_code
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"skipseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,76 @@
+"""``skipseg evaluate``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skipseg.service.commands.models import open_registry
+from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName, ModelReference
+from skipseg.service.commands.progress import bar
+
+if TYPE_CHECKING:
+    from skipseg.models.bundle import TrainingRecord
+    from skipseg.training.dataset import Case, Dataset
+
+
+def evaluate(
+    bundle: ModelReference,
+    dataset: DatasetFolder,
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for metrics.json, cases.csv, report.html, masks/.")
+    ],
+    cases: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="File with one case name a line. Default: every labelled case that the model was not trained on.",
+        ),
+    ] = None,
+    device: DeviceName = "auto",
+    data: DataFolder = None,
+) -> None:
+    """Score a model's masks against a dataset's truth; exit 1 if a case failed, each named."""
+    from skipseg.models.inference.predictor import Predictor
+    from skipseg.models.registry import open_model
+    from skipseg.training.dataset import open_dataset
+    from skipseg.training.evaluate import evaluate as run
+
+    opened, truth = open_model(bundle, open_registry(data)), open_dataset(dataset)
+    chosen = choose_cases(truth, opened.manifest.training, cases)
+    history = opened.folder / "evaluation" / "history.csv"
+    predictor = Predictor(opened, device)
+    with bar("evaluating") as progress:
+        segment, name = predictor.segment, opened.manifest.name
+        metrics = run(segment, name, truth, chosen, out, progress, history if history.is_file() else None)
+    for failure in metrics.failed:
+        print(f"{failure.case}: {failure.error}", file=sys.stderr)
+    dice = "none" if metrics.mean.dice is None else f"{metrics.mean.dice:.3f}"
+    print(f"mean Dice {dice} over {len(metrics.cases)} cases; see {out / 'report.html'}")
+    raise typer.Exit(1 if metrics.failed else 0)
+
+
+def choose_cases(dataset: Dataset, training: TrainingRecord, names: Path | None) -> tuple[Case, ...]:
+    """The cases to score: those named, or all labelled ones but those that the model learned from.
+
+    Raises ``DatasetError`` for a name that is not there, ``UsageError`` when none is left.
+    """
+    from skipseg.models.errors import UsageError
+    from skipseg.training.dataset import checksum, named_cases
+
+    learned = set(training.cases) if checksum(dataset) == training.dataset_sha256 else set()
+    if names is not None:
+        chosen = named_cases(dataset, names.read_text(encoding="utf-8").splitlines())
+    else:
+        chosen = tuple(case for case in dataset.cases if case.label and case.name not in learned)
+    if not chosen:
+        raise UsageError(
+            "no case is left to score: the model was trained on every labelled one; name some with --cases"
+        )
+    if seen := [case.name for case in chosen if case.name in learned]:
+        print(f"{len(seen)} of {len(chosen)} cases were trained on: their figures flatter the model", file=sys.stderr)
+    return chosen

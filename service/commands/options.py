@@ -1,0 +1,28 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DatasetFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATASET", exists=True, file_okay=False, help="A dataset's folder (MSD, nnU-Net, or images/ labels/)."
+    ),
+]
+ModelReference = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A bundle's folder, or NAME or NAME@VERSION from the registry.")
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        file_okay=False,
+        help="What skipseg keeps. Default: SKIPSEG_DATA, else your data folder.",
+    ),
+]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]

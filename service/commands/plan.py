@@ -1,0 +1,46 @@
+"""``skipseg plan``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skipseg.service.commands.options import DatasetFolder, DeviceName
+from skipseg.service.commands.progress import bar
+
+UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+
+
+def plan(
+    dataset: DatasetFolder,
+    out: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the plan as JSON.")] = None,
+    device: DeviceName = "auto",
+    memory: Annotated[
+        str | None, typer.Option(help="Plan for this much memory, such as 24GB. Default: what is free.")
+    ] = None,
+) -> None:
+    """Show what training would do, and why, without training."""
+    from skipseg.models.precision import choose_device
+    from skipseg.training.dataset import open_dataset
+    from skipseg.training.fingerprint import measure
+    from skipseg.training.planner import explain, make_plan
+
+    count = None if memory is None else byte_count(memory)
+    chosen = choose_device(device)
+    with bar("measuring") as progress:
+        fingerprint = measure(open_dataset(dataset), progress)
+    planned = make_plan(fingerprint, chosen, count)
+    print(explain(planned))
+    if out is not None:
+        out.write_text(planned.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def byte_count(text: str) -> int:
+    """``24GB`` as bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|MiB|GiB)", text)
+    if match is None:
+        raise typer.BadParameter(f"expected a size such as 24GB or 16GiB; got {text!r}", param_hint="--memory")
+    return int(float(match[1]) * UNITS[match[2]])

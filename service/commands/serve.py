@@ -1,0 +1,22 @@
+"""``skipseg serve``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from skipseg.service.commands.options import DataFolder
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Loopback address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one. Default: 8000.")] = None,
+    data: DataFolder = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")] = None,
+) -> None:
+    """Serve the live models of the registry over HTTP; what is not given comes from SKIPSEG_* (docs/settings.md)."""
+    from skipseg.service.server import serve as run
+    from skipseg.service.settings import load_settings
+
+    run(load_settings(host=host, port=port, data=data, device=device))
