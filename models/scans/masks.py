@@ -1,18 +1,27 @@
-"""Masks to files: on the scan's own grid, by default in the scan's own format."""
+"""Masks to files: on the scan's own grid, by default in the scan's own format.
+
+Equal masks are equal bytes: no times, no names, no text of the scan's header.
+"""
 
 from __future__ import annotations
 
+import io
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from isal import igzip
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
-from nibabel.nifti2 import Nifti2Header
+from nibabel.nifti2 import Nifti2Header, Nifti2Image
 from numpy.typing import NDArray
+from PIL import Image
 
 from skipseg.models.errors import UsageError
+from skipseg.models.scans.itk import ItkGrid, encode_itk
+from skipseg.models.scans.summary import summarise
 from skipseg.models.scans.volume import Mask
 
 
@@ -26,24 +35,41 @@ class MaskFormat:
 
 
 MASK_FORMATS: dict[str, MaskFormat] = {
-    form.name: form for form in (MaskFormat("nifti", ".nii.gz", "application/x-nifti"),)
+    form.name: form
+    for form in (
+        MaskFormat("nifti", ".nii.gz", "application/x-nifti"),
+        MaskFormat("nrrd", ".nrrd", "application/x-nrrd"),
+        MaskFormat("mha", ".mha", "application/x-mha"),
+        MaskFormat("png", ".png", "image/png"),
+        MaskFormat("tiff", ".tif", "image/tiff"),
+        MaskFormat("json", ".json", "application/json"),
+    )
 }
 
 
 def encode_mask(mask: Mask, format: str | None = None) -> bytes:
-    """The file of a mask: ``format`` is a name of ``MASK_FORMATS``, or None for the scan's own format."""
-    return _ENCODERS[_known(format or mask.source.format)](mask)
+    """The file of a mask: ``format`` is a name of ``MASK_FORMATS``, or None for the scan's own format.
+
+    Labels are stored as uint8, or as uint16 where one is above 255. Raises ``UsageError`` for an unknown format and
+    for a format that cannot hold the mask.
+    """
+    return _ENCODERS[_known(format or mask.source.format)](mask, _compressed(mask))
 
 
 def mask_suffix(mask: Mask, format: str | None = None) -> str:
-    """How the name of the mask's file ends: ``.nii`` for the mask of a plain NIfTI scan."""
+    """How the name of the mask's file ends: ``.nii`` for the mask of a plain NIfTI scan, else the format's suffix."""
     name = _known(format or mask.source.format)
     return ".nii" if name == "nifti" and not _compressed(mask) else MASK_FORMATS[name].suffix
 
 
 def write_mask(mask: Mask, path: Path, format: str | None = None) -> None:
-    """Write a mask's file whole or not at all; the folder must exist."""
-    data = encode_mask(mask, format)
+    """Write a mask's file whole or not at all; the folder must exist.
+
+    Without a ``format`` the path's suffix decides, or else the scan's own format. A NIfTI file is compressed exactly
+    if its name says so, because other programs believe the name.
+    """
+    name = _known(format or _format_of(path) or mask.source.format)
+    data = _ENCODERS[name](mask, not path.name.lower().endswith(".nii"))
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         part.write_bytes(data)
@@ -58,31 +84,81 @@ def _known(name: str) -> str:
     return name
 
 
+def _format_of(path: Path) -> str | None:
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        return "nifti"
+    suffix = path.suffix.lower().replace(".tiff", ".tif")
+    return next((form.name for form in MASK_FORMATS.values() if form.suffix == suffix), None)
+
+
 def _compressed(mask: Mask) -> bool:
-    return mask.source.compressed or mask.source.format != "nifti"
+    """As the scan was; scans of other formats get compressed masks."""
+    return mask.source.compressed or mask.source.format not in ("nifti", "nrrd", "mha")
 
 
 def _voxels(mask: Mask) -> NDArray[np.unsignedinteger]:
-    """Label values in the smallest type that holds them all."""
-    return mask.voxels.astype(np.uint8 if max(mask.labels.values) < 256 else np.uint16)
+    """Label values (X, Y, Z) in the smallest type that holds all labels."""
+    return mask.voxels.astype(np.uint8 if max(mask.labels.values) < 256 else np.uint16, copy=False)
 
 
-def _nifti(mask: Mask) -> bytes:
+def _nifti(mask: Mask, compressed: bool) -> bytes:
     voxels, header = _voxels(mask), _nifti_header(mask)
     header.set_data_dtype(voxels.dtype)
     header["magic"], header["vox_offset"] = header.single_magic, header.single_vox_offset
     header["scl_slope"], header["scl_inter"] = 1, 0
     data = header.binaryblock + bytes(4) + voxels.tobytes(order="F")  # four zeros: no extensions follow
-    return igzip.compress(data, 1, mtime=0) if _compressed(mask) else data
+    return igzip.compress(data, 1, mtime=0) if compressed else data
 
 
 def _nifti_header(mask: Mask) -> Nifti1Header | Nifti2Header:
+    """The scan's own placing fields where it was NIfTI."""
     if mask.source.format == "nifti":
-        kind = Nifti1Header if len(mask.source.header) == Nifti1Header.sizeof_hdr else Nifti2Header
-        return kind(mask.source.header, check=False)
-    header = Nifti1Image(mask.voxels, mask.geometry.affine).header
+        same = Nifti1Header if len(mask.source.header) == Nifti1Header.sizeof_hdr else Nifti2Header
+        return same(mask.source.header, check=False)
+    image = Nifti1Image if max(mask.geometry.shape) < 2**15 else Nifti2Image
+    header: Nifti1Header | Nifti2Header = image(_voxels(mask), mask.geometry.affine).header
     header.set_xyzt_units("mm")
     return header
 
 
-_ENCODERS = {"nifti": _nifti}
+def _itk(suffix: str) -> Callable[[Mask, bool], bytes]:
+    def encode(mask: Mask, compressed: bool) -> bytes:
+        grid = mask.source.header if mask.source.format in ("nrrd", "mha") else ItkGrid.of(mask.geometry)
+        return encode_itk(_voxels(mask), grid, suffix, compressed)
+
+    return encode
+
+
+def _png(mask: Mask, compressed: bool) -> bytes:
+    if mask.geometry.shape[2] > 1:
+        raise UsageError(f"a PNG holds one slice; this mask has {mask.geometry.shape[2]}; ask for tiff or nifti")
+    file = io.BytesIO()
+    Image.fromarray(_rows(mask)[0]).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _tiff(mask: Mask, compressed: bool) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file, _rows(mask), photometric="minisblack", compression="zlib", metadata=None, software=False, datetime=None
+    )
+    return file.getvalue()
+
+
+def _rows(mask: Mask) -> NDArray[np.unsignedinteger]:
+    """Pages of rows of columns (Z, Y, X), as images are stored."""
+    return np.ascontiguousarray(_voxels(mask).T)
+
+
+def _json(mask: Mask, compressed: bool) -> bytes:
+    return (summarise(mask).model_dump_json(indent=2) + "\n").encode()
+
+
+_ENCODERS: dict[str, Callable[[Mask, bool], bytes]] = {
+    "nifti": _nifti,
+    "nrrd": _itk(".nrrd"),
+    "mha": _itk(".mha"),
+    "png": _png,
+    "tiff": _tiff,
+    "json": _json,
+}

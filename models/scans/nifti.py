@@ -7,7 +7,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from skipseg.models.errors import ScanCorrupt, ScanUnusable
+from skipseg.models.errors import ScanCorrupt
+from skipseg.models.scans.finite import count_not_finite, refuse_not_finite
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.nifti_header import NiftiClaims, read_claims
 from skipseg.models.scans.streams import (
@@ -66,11 +67,8 @@ def _read_voxels(stream: BinaryIO, claims: NiftiClaims) -> NDArray[np.float32]:
         data = block[: len(part) * claims.dtype.itemsize]
         fill(stream, data)
         _decode(np.frombuffer(data, claims.dtype), claims, part)
-        not_finite += len(part) - int(np.count_nonzero(np.isfinite(part)))
-    if not_finite:
-        raise ScanUnusable(
-            f"{not_finite:,} of {claims.values:,} voxels are not finite numbers (NaN or infinite); replace them"
-        )
+        not_finite += count_not_finite(part)
+    refuse_not_finite(not_finite, claims.values)
     x, y, z = claims.geometry.shape
     return flat.reshape(claims.channels, z, y, x).transpose(0, 3, 2, 1)
 

@@ -153,7 +153,8 @@ def _grid_shape(header: AnyHeader) -> tuple[Shape, int]:
 def _dtype(header: AnyHeader) -> np.dtype[np.generic]:
     code = int(header["datatype"])
     if code in _VOXELS:
-        return np.dtype(header.endianness + _VOXELS[code])
+        stored: np.dtype[np.generic] = np.dtype(header.endianness + _VOXELS[code])
+        return stored
     if code in _REFUSED_VOXELS:
         raise ScanUnusable(f"voxels must be integers or floats of at most 64 bits; these are {_REFUSED_VOXELS[code]}")
     raise ScanCorrupt(f"the header names voxel type {code}, which NIfTI does not know")
@@ -209,7 +210,7 @@ def _qform(header: AnyHeader) -> NDArray[np.float64] | None:
 
 def _mended(header: AnyHeader) -> AnyHeader:
     """A copy read as the reference code reads it: qfac 0 is 1, spacings are positive, an absent axis is 1 mm thick."""
-    copy = header.copy()
+    copy: AnyHeader = header.copy()
     pixdim = copy["pixdim"]
     pixdim[1:4] = np.abs(pixdim[1:4])
     if pixdim[0] == 0:

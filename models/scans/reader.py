@@ -8,9 +8,13 @@ from pathlib import Path
 
 from skipseg.models.errors import ScanCorrupt, ScanFormatUnknown, UsageError
 from skipseg.models.scans import nifti_header
+from skipseg.models.scans.images import is_png, read_png
+from skipseg.models.scans.itk import read_mha, read_nrrd
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.nifti import read_nifti
 from skipseg.models.scans.streams import GZIP_MAGIC, ScanSource, gunzip_start, starts_with
+from skipseg.models.scans.text_headers import is_mha, is_nrrd
+from skipseg.models.scans.tiff import is_tiff, read_tiff
 from skipseg.models.scans.volume import Volume, stack
 
 
@@ -25,9 +29,30 @@ class ScanFormat:
 
 
 FORMATS: dict[str, ScanFormat] = {
-    form.name: form for form in (ScanFormat("nifti", (".nii.gz", ".nii"), nifti_header.recognises, read_nifti),)
+    form.name: form
+    for form in (
+        ScanFormat("nifti", (".nii.gz", ".nii"), nifti_header.recognises, read_nifti),
+        ScanFormat("nrrd", (".nrrd",), is_nrrd, read_nrrd),
+        ScanFormat("mha", (".mha",), is_mha, read_mha),
+        ScanFormat("png", (".png",), is_png, read_png),
+        ScanFormat("tiff", (".tif", ".tiff"), is_tiff, read_tiff),
+    )
 }
 
+_NO_XML = "XML files (GIFTI, CIFTI and others) are not read, as they may name other files; send a NIfTI volume"
+_UNREAD = {  # how files start that people send although they are not read, and what to do instead
+    b"\xff\xd8\xff": "JPEG images are not read, since their compression loses detail; save the original as PNG or TIFF",
+    b"PK": "zip archives are not read here; send the scan itself",
+    b"BZh": "bzip2 files are not read; use gzip (.nii.gz)",
+    b"\xfd7zXZ": "xz files are not read; use gzip (.nii.gz)",
+    b"\x28\xb5\x2f\xfd": "zstd files are not read; use gzip (.nii.gz)",
+    b"<": _NO_XML,
+    b"\xef\xbb\xbf<": _NO_XML,
+    b"\x89HDF": "HDF5 and MINC files are not read; convert the scan to NIfTI",
+    b"CDF": "NetCDF and MINC files are not read; convert the scan to NIfTI",
+    b"GIF8": "GIF images are not read; save it as PNG or TIFF",
+    b"BM": "BMP images are not read; save it as PNG or TIFF",
+}
 _HEAD = 64 * 1024  # enough of a file to know its format, through a gzip header with a long name too
 
 

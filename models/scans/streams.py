@@ -17,6 +17,7 @@ ScanSource = Path | bytes  # a scan as users have it: a file, or what came over 
 BLOCK = 1024 * 1024  # bytes decoded at a time; a multiple of every voxel size
 MAX_DEFLATE_RATIO = 1032  # no deflate stream expands further (zlib's technical notes); more is a false claim
 GZIP_MAGIC = b"\x1f\x8b"
+InflateError = cast(type[Exception], isal_zlib.error)
 
 
 def open_source(source: ScanSource) -> BinaryIO:
@@ -59,7 +60,7 @@ def gzip_errors() -> Iterator[None]:
         yield
     except EOFError as problem:
         raise ScanCorrupt("the gzip data is cut short; copy or upload the file again") from problem
-    except (igzip.BadGzipFile, isal_zlib.error) as problem:
+    except (igzip.BadGzipFile, InflateError) as problem:
         raise ScanCorrupt(f"the gzip data is damaged ({problem}); copy or upload the file again") from problem
 
 

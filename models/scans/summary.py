@@ -1,0 +1,70 @@
+"""What a mask says in numbers: the JSON form of a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from skipseg.models.labels import Label
+from skipseg.models.scans.volume import Mask
+
+_WITHOUT_MILLIMETRES = ("png", "tiff")
+
+
+class LabelSize(BaseModel):
+    """How much of a scan one label covers; without a volume where the scan knows no millimetres."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: int
+    name: str
+    voxels: int
+    volume_mm3: float | None
+    volume_ml: float | None
+
+
+class Grid(BaseModel):
+    """The grid of the scan: voxel counts, and voxel indices to RAS millimetres."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    orientation: str
+    affine: tuple[tuple[float, ...], ...]
+
+
+class MaskSummary(BaseModel):
+    """Every label but the background, found or not, in the order of the bundle's labels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    labels: tuple[LabelSize, ...]
+    geometry: Grid
+
+
+def summarise(mask: Mask) -> MaskSummary:
+    """Count the voxels of every label and give their volumes."""
+    counts = np.bincount(mask.voxels.ravel(), minlength=max(mask.labels.values) + 1)
+    mm3 = None if mask.source.format in _WITHOUT_MILLIMETRES else mask.geometry.voxel_volume
+    geometry = mask.geometry
+    return MaskSummary(
+        labels=tuple(_size(label, int(counts[label.value]), mm3) for label in mask.labels.foreground),
+        geometry=Grid(
+            shape=geometry.shape,
+            spacing_mm=geometry.spacing,
+            orientation=geometry.orientation,
+            affine=tuple(tuple(row) for row in geometry.affine.tolist()),
+        ),
+    )
+
+
+def _size(label: Label, voxels: int, mm3: float | None) -> LabelSize:
+    volume = None if mm3 is None else voxels * mm3
+    return LabelSize(
+        value=label.value,
+        name=label.name,
+        voxels=voxels,
+        volume_mm3=volume,
+        volume_ml=None if volume is None else volume / 1000,
+    )

@@ -1,0 +1,155 @@
+"""TIFF images and stacks to volumes.
+
+tifffile reads the structure, and voxels that are plain or deflate; libtiff (through ITK) reads LZW and PackBits.
+Whatever else a file says (OME-XML, which may name other files, above all) is never parsed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+
+import numpy as np
+import tifffile
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from skipseg.models.errors import ScanCorrupt, ScanFormatUnknown, ScanUnusable
+from skipseg.models.scans.images import image_volume
+from skipseg.models.scans.itk import as_path, read_pixels
+from skipseg.models.scans.limits import Limits
+from skipseg.models.scans.streams import MAX_DEFLATE_RATIO, InflateError, ScanSource, byte_count, open_source
+from skipseg.models.scans.volume import Volume
+
+_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big, of either byte order
+_PLAIN = tifffile.COMPRESSION.NONE
+_DEFLATE = (tifffile.COMPRESSION.ADOBE_DEFLATE, tifffile.COMPRESSION.DEFLATE)
+_MOST_EXPANSION: dict[int, int] = {  # output bytes per input byte that no honest file exceeds
+    tifffile.COMPRESSION.NONE: 1,
+    tifffile.COMPRESSION.ADOBE_DEFLATE: MAX_DEFLATE_RATIO,
+    tifffile.COMPRESSION.DEFLATE: MAX_DEFLATE_RATIO,
+    tifffile.COMPRESSION.LZW: 4096,
+    tifffile.COMPRESSION.PACKBITS: 64,
+}
+_GREY_OR_RGB = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.RGB)
+_OWN_PAGE_ORDERS = ("ome", "lsm", "stk", "micromanager", "mmstack", "ndtiff", "scanimage", "fluoview", "metaseries")
+
+
+def is_tiff(head: bytes) -> bool:
+    return head.startswith(_MAGICS)
+
+
+def read_tiff(source: ScanSource, limits: Limits) -> Volume:
+    """Read a grey or RGB TIFF of integers or floats; pages of one size are a stack along Z.
+
+    An opaque alpha channel is dropped; ImageJ's channels become channels. Raises as ``read_scan``.
+    """
+    length = byte_count(source)
+    limits.check_bytes(length)
+    with open_source(source) as file, _tiff_errors(), tifffile.TiffFile(file) as tiff:
+        pages = [page.aspage() for page in tiff.pages]
+        channels = _page_channels(tiff, len(pages))
+        _check_page(pages[0])
+        _check_alike(pages)
+        limits.check_shape((len(pages), *pages[0].shape), channels)
+        _check_room(pages, length)
+        pixels = _decode(source, pages)
+    if channels > 1:  # ImageJ's order: the channels of a slice follow each other
+        rows, columns = pixels.shape[1:3]
+        pixels = pixels[..., 0].reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1)
+        return image_volume(pixels, "tiff", alpha=False)
+    return image_volume(pixels, "tiff", alpha=_has_alpha(pages[0]))
+
+
+def _page_channels(tiff: tifffile.TiffFile, pages: int) -> int:
+    """Channels that ImageJ spread over pages; other programs' orders of pages are refused, not guessed."""
+    if tiff.is_stk or (pages > 1 and any(getattr(tiff, f"is_{kind}") for kind in _OWN_PAGE_ORDERS)):
+        raise ScanUnusable(
+            "only its maker's software knows what the pages of this TIFF are; export it as a plain stack"
+        )
+    described = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
+    images, channels, frames = (int(described.get(key, 1)) for key in ("images", "channels", "frames"))
+    if frames > 1 or images > pages or channels < 1 or pages % channels:
+        raise ScanUnusable("a stack may have slices and channels, all as pages; export it from ImageJ without frames")
+    if channels > 1 and tiff.pages.first.samplesperpixel > 1:
+        raise ScanUnusable("a stack has either colours or channels; this one has both; split it first")
+    return channels
+
+
+def _check_page(page: tifffile.TiffPage) -> None:
+    if page.compression not in _MOST_EXPANSION:
+        raise ScanFormatUnknown("of compressed TIFFs, deflate, LZW and PackBits are read; save this one again")
+    if page.photometric not in _GREY_OR_RGB or page.axes not in ("YX", "YXS", "SYX"):
+        raise ScanUnusable("a TIFF page must be grey or RGB; save it again without palette or other colour models")
+    if page.dtype is None or page.dtype.kind not in "buif" or page.bitspersample not in (1, 8, 16, 32, 64):
+        raise ScanUnusable("TIFF values must be integers or floats of 8 to 64 bits, or single bits; save it again")
+
+
+def _check_alike(pages: list[tifffile.TiffPage]) -> None:
+    kinds = {
+        (page.shape, page.dtype, page.axes, page.compression, page.photometric, page.extrasamples) for page in pages
+    }
+    if len(kinds) > 1:
+        raise ScanUnusable("all pages of a stack must have one size and kind; these differ; save the scan alone")
+
+
+def _check_room(pages: list[tifffile.TiffPage], length: int) -> None:
+    stored = sum(sum(page.databytecounts) for page in pages)
+    claimed = sum(prod(page.shape) * page.bitspersample // 8 for page in pages)
+    if stored > length or claimed > stored * _MOST_EXPANSION[pages[0].compression]:
+        raise ScanCorrupt(f"the TIFF claims {claimed:,} bytes of pixels, more than its {length:,} bytes can hold")
+
+
+def _decode(source: ScanSource, pages: list[tifffile.TiffPage]) -> NDArray[np.float32]:
+    """Values as float32 (pages, rows, columns, samples)."""
+    first = pages[0]
+    if first.compression in (_PLAIN, *_DEFLATE):
+        values = np.empty((len(pages), *first.shape), np.float32)
+        with np.errstate(over="ignore"):
+            for page, into in zip(pages, values, strict=True):
+                _check_segments(page)
+                into[:] = page.asarray(maxworkers=1)
+    else:
+        values = _through_libtiff(source, (len(pages), *first.shape), first)
+    if first.axes == "SYX":
+        return values.transpose(0, 2, 3, 1)
+    return values if first.axes == "YXS" else values[..., None]
+
+
+def _check_segments(page: tifffile.TiffPage) -> None:
+    """Inflate every segment up to the size it must have and no further; tifffile itself has no bound."""
+    if page.compression not in _DEFLATE:
+        return
+    most, file = prod(page.chunks) * np.dtype(page.dtype).itemsize, page.parent.filehandle
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        file.seek(offset)
+        if len(isal_zlib.decompressobj().decompress(file.read(count), max_length=most + 1)) > most:
+            raise ScanCorrupt("a part of the TIFF expands beyond the size it claims; export the image again")
+
+
+def _through_libtiff(source: ScanSource, shape: tuple[int, ...], page: tifffile.TiffPage) -> NDArray[np.float32]:
+    if page.axes == "SYX" or page.is_tiled or page.bitspersample not in (8, 16, 32):
+        raise ScanFormatUnknown("LZW and PackBits TIFFs are read in strips of whole pixels alone; save it with deflate")
+    with as_path(source) as path:
+        pixels = read_pixels(path, "TIFFImageIO", vector=page.axes == "YXS")
+    if pixels.size != prod(shape):
+        raise ScanUnusable("libtiff reads the pages of this TIFF otherwise than they claim; save it with deflate")
+    return pixels.reshape(shape)
+
+
+def _has_alpha(page: tifffile.TiffPage) -> bool:
+    return any(
+        extra in (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA) for extra in page.extrasamples
+    )
+
+
+@contextmanager
+def _tiff_errors() -> Iterator[None]:
+    try:
+        yield
+    except (tifffile.TiffFileError, ValueError, struct.error, InflateError) as problem:
+        raise ScanCorrupt(f"the TIFF is damaged or cut short ({problem}); copy or export it again") from problem
+    except (TypeError, KeyError, IndexError, OverflowError, ZeroDivisionError, EOFError) as problem:
+        raise ScanCorrupt("the TIFF is damaged or cut short; copy or export it again") from problem
