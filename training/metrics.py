@@ -151,7 +151,7 @@ def _surface_distances(
 
 def _surface(inside: NDArray[np.bool_], shape: Sequence[int]) -> NDArray[np.intp]:
     """Indices (n, 3) of voxels with a face neighbour outside; the scan's border counts as outside."""
-    flat = tuple(axis for axis, size in enumerate(shape) if size == 1)
+    flat = tuple(axis for axis, size in enumerate(shape) if size == 1)[-2:]  # one axis stays, even of a single voxel
     plane = inside.squeeze(flat)
     edge = np.expand_dims(plane & ~binary_erosion(plane), flat)
     return np.argwhere(edge)
