@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, prod
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -47,6 +48,9 @@ class Plan(BaseModel):
     def _agrees_with_itself(self) -> Plan:
         if len(self.tile) != self.dimensions or min(self.tile) < 1:
             raise ValueError(f"tile needs {self.dimensions} positive numbers, got {self.tile}")
+        steps = [prod(strides) for strides in zip(*self.network.strides, strict=True)]
+        if prod(ceil(side / step) for side, step in zip(self.tile, steps, strict=False)) < 2:
+            raise ValueError(f"tile {self.tile} leaves the network's bottom a single voxel; it shrinks each axis by {steps}")
         if self.spacing is not None and (len(self.spacing) != self.dimensions or min(self.spacing) <= 0):
             raise ValueError(f"spacing needs {self.dimensions} positive numbers, got {self.spacing}")
         if self.network.dimensions != self.dimensions:

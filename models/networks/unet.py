@@ -13,7 +13,8 @@ TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 class UNet(nn.Module):
-    """Encoder, decoder, and skips between them; 2D or 3D, any depth, any widths, anisotropic strides, any input size.
+    """Encoder, decoder, and skips between them; 2D or 3D, any depth, any widths, anisotropic strides, any input size
+    that leaves the bottom more than one voxel (instance norm has nothing to measure on one).
 
     Resolution 0 is entered with ``strides[0]`` (a stem; all ones keeps the input's own resolution, otherwise the head
     brings the logits back up). ``blocks[i]`` blocks follow on entering resolution ``i`` of the encoder (0: one single
