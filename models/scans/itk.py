@@ -128,9 +128,7 @@ def itk_errors() -> Iterator[None]:
         yield
     except RuntimeError as problem:
         if "determinant" in str(problem) or "spacing" in str(problem).lower():
-            raise ScanUnusable(
-                "the grid is singular (a spacing of 0, two axes of one direction); export it again"
-            ) from None
+            raise ScanUnusable("the grid is singular (a spacing of 0, or two axes alike); export it again") from None
         raise ScanCorrupt("the header or the voxels are damaged or cut short; copy or export the file again") from None
 
 
@@ -157,7 +155,7 @@ def _read(
         reader = _reader(path, image_io)
         with itk_errors():
             reader.ReadImageInformation()
-        geometry, grid = _check_claims(reader, limits, length * (MAX_DEFLATE_RATIO if text.compressed else 1), text)
+        geometry, grid = _check_claims(reader, limits, length - text.length, text)
         channels = reader.GetNumberOfComponents()
         pixels = read_pixels(path, image_io, channels > 1)
     voxels = pixels.reshape(*geometry.shape[::-1], channels).transpose(3, 2, 1, 0)
@@ -173,7 +171,7 @@ def _reader(path: Path, image_io: str) -> sitk.ImageFileReader:
 
 
 def _check_claims(
-    reader: sitk.ImageFileReader, limits: Limits, most_bytes: int, text: TextHeader
+    reader: sitk.ImageFileReader, limits: Limits, stored_bytes: int, text: TextHeader
 ) -> tuple[Geometry, ItkGrid]:
     size, channels = [int(n) for n in reader.GetSize()], int(reader.GetNumberOfComponents())
     if len(size) not in (2, 3):
@@ -182,7 +180,8 @@ def _check_claims(
     if reader.GetPixelID() not in _BYTES:
         kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
         raise ScanUnusable(f"voxels must be integers or floats; these are {kind}")
-    if prod(size) * channels * _BYTES[reader.GetPixelID()] > most_bytes:
+    claimed = prod(size) * channels * _BYTES[reader.GetPixelID()]
+    if claimed > stored_bytes * (MAX_DEFLATE_RATIO if text.compressed else 1):
         raise ScanCorrupt("the file ends before the voxels its header claims; copy or upload it again")
     grid = ItkGrid(reader.GetOrigin(), reader.GetSpacing(), reader.GetDirection(), text.space)
     x, y, z = [*size, 1][:3]

@@ -99,7 +99,12 @@ def _format_of(source: ScanSource) -> ScanFormat:
         raise ScanFormatUnknown("this gzip file holds something else than a NIfTI scan; send the scan itself")
     found = next((form for form in FORMATS.values() if form.recognises(head)), None)
     if found is None:
-        raise ScanFormatUnknown(
-            f"the file starts like no format that is read ({', '.join(FORMATS)}); convert it to NIfTI"
-        )
+        raise ScanFormatUnknown(_advice(head))
     return found
+
+
+def _advice(head: bytes) -> str:
+    if head[128:132] == b"DICM":
+        return "DICOM files are not read; convert the series to NIfTI"
+    general = f"the file starts like no format that is read ({', '.join(FORMATS)}); convert it to NIfTI"
+    return next((advice for start, advice in _UNREAD.items() if head.startswith(start)), general)

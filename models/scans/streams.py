@@ -59,7 +59,9 @@ def gzip_errors() -> Iterator[None]:
     try:
         yield
     except EOFError as problem:
-        raise ScanCorrupt("the gzip data is cut short; copy or upload the file again") from problem
+        raise ScanCorrupt(
+            "the gzip data is cut short, or followed by something else; copy or upload the file again"
+        ) from problem
     except (igzip.BadGzipFile, InflateError) as problem:
         raise ScanCorrupt(f"the gzip data is damaged ({problem}); copy or upload the file again") from problem
 

@@ -25,6 +25,7 @@ class TextHeader:
     """What has to be known before ITK reads the file."""
 
     compressed: bool
+    length: int  # bytes before the voxels
     space: tuple[tuple[str, str], ...] = ()  # NRRD's placing fields word for word, so that a mask can repeat them
 
 
@@ -36,9 +37,10 @@ def is_mha(head: bytes) -> bool:
     return _META_START.match(head) is not None
 
 
-def check_nrrd(head: bytes, length: int) -> TextHeader:
+def check_nrrd(head: bytes, file_bytes: int) -> TextHeader:
     """Raise ``ScanCorrupt`` or ``ScanFormatUnknown`` unless the voxels follow in this file, raw or gzip."""
-    fields = _nrrd_fields(_text_before(head, rb"\r?\n\r?\n", "NRRD"))
+    text = _text_before(head, rb"\r?\n\r?\n", "NRRD")
+    fields = _nrrd_fields(text)
     if "data file" in fields or "datafile" in fields:
         raise ScanFormatUnknown("this NRRD header keeps its voxels in another file; save it as one .nrrd file")
     encoding = fields.get("encoding", "").lower()
@@ -47,10 +49,10 @@ def check_nrrd(head: bytes, length: int) -> TextHeader:
             f"NRRD voxels must be encoded raw or gzip; these are {encoding[:20]!r}; save them again"
         )
     space = tuple((name, fields[name]) for name in _SPACE_FIELDS if name in fields)
-    return TextHeader(encoding != "raw", space if len(space) == len(_SPACE_FIELDS) else ())
+    return TextHeader(encoding != "raw", len(text), space if len(space) == len(_SPACE_FIELDS) else ())
 
 
-def check_mha(head: bytes, length: int) -> TextHeader:
+def check_mha(head: bytes, file_bytes: int) -> TextHeader:
     """Raise ``ScanCorrupt`` or ``ScanFormatUnknown`` unless the voxels follow in this file, as binary numbers."""
     text = _text_before(head, rb"ElementDataFile[^\n]*\n", "MetaImage")
     fields = _meta_fields(text)
@@ -59,9 +61,11 @@ def check_mha(head: bytes, length: int) -> TextHeader:
     if not _is_true(fields, "BinaryData", default=True):
         raise ScanFormatUnknown("MetaImage voxels must be binary; these are text; save them again")
     stored = fields.get("CompressedDataSize", "0")
-    if not stored.isascii() or not stored.isdigit() or int(stored) > length:
-        raise ScanCorrupt(f"the file has {length:,} bytes, but its header claims {stored[:20]} of compressed voxels")
-    return TextHeader(_is_true(fields, "CompressedData", default=False))
+    if not stored.isascii() or not stored.isdigit() or int(stored) > file_bytes:
+        raise ScanCorrupt(
+            f"the file has {file_bytes:,} bytes, but its header claims {stored[:20]} of compressed voxels"
+        )
+    return TextHeader(_is_true(fields, "CompressedData", default=False), len(text))
 
 
 def _text_before(head: bytes, end: bytes, kind: str) -> str:

@@ -6,6 +6,7 @@ Whatever else a file says (OME-XML, which may name other files, above all) is ne
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.streams import MAX_DEFLATE_RATIO, InflateError, ScanSource, byte_count, open_source
 from skipseg.models.scans.volume import Volume
 
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it would log what it finds in users' files
+
 _MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big, of either byte order
 _PLAIN = tifffile.COMPRESSION.NONE
 _DEFLATE = (tifffile.COMPRESSION.ADOBE_DEFLATE, tifffile.COMPRESSION.DEFLATE)
@@ -34,6 +37,17 @@ _MOST_EXPANSION: dict[int, int] = {  # output bytes per input byte that no hones
     tifffile.COMPRESSION.PACKBITS: 64,
 }
 _GREY_OR_RGB = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.RGB)
+_DAMAGE = (  # what tifffile raises over broken tags; TiffFileError is a ValueError
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    ZeroDivisionError,
+    EOFError,
+    struct.error,
+    InflateError,
+)
 _OWN_PAGE_ORDERS = ("ome", "lsm", "stk", "micromanager", "mmstack", "ndtiff", "scanimage", "fluoview", "metaseries")
 
 
@@ -50,6 +64,8 @@ def read_tiff(source: ScanSource, limits: Limits) -> Volume:
     limits.check_bytes(length)
     with open_source(source) as file, _tiff_errors(), tifffile.TiffFile(file) as tiff:
         pages = [page.aspage() for page in tiff.pages]
+        if not pages:
+            raise ScanCorrupt("the TIFF has no pages; copy or export it again")
         channels = _page_channels(tiff, len(pages))
         _check_page(pages[0])
         _check_alike(pages)
@@ -149,7 +165,5 @@ def _has_alpha(page: tifffile.TiffPage) -> bool:
 def _tiff_errors() -> Iterator[None]:
     try:
         yield
-    except (tifffile.TiffFileError, ValueError, struct.error, InflateError) as problem:
-        raise ScanCorrupt(f"the TIFF is damaged or cut short ({problem}); copy or export it again") from problem
-    except (TypeError, KeyError, IndexError, OverflowError, ZeroDivisionError, EOFError) as problem:
+    except _DAMAGE as problem:
         raise ScanCorrupt("the TIFF is damaged or cut short; copy or export it again") from problem
