@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from skipseg.service.logs import NAME
 from skipseg.service.metrics import Metrics
-from skipseg.service.problems import internal_problem
+from skipseg.service.problems import CLIENT_GONE, internal_problem
 from skipseg.service.record import RequestRecord, open_record
 
 log = logging.getLogger(NAME)
@@ -38,7 +38,7 @@ class Observe:
             if answer.status is None:
                 await internal_problem(Request(scope))(scope, receive, answer.send)
         finally:
-            self._note(scope, record, answer.status or 499, perf_counter() - started)
+            self._note(scope, record, answer.status or CLIENT_GONE, perf_counter() - started)
 
     def _note(self, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else "OTHER"

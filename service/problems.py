@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from skipseg.models import errors
@@ -52,6 +53,12 @@ CODES = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
 }
 
+REMEDIES = {
+    HTTPStatus.NOT_FOUND: "there is nothing at this path; /docs lists what there is",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this path does not take that method; the header Allow says which it takes",
+}
+CLIENT_GONE = 499
+
 
 def answer_for(error: errors.SkipsegError) -> Answer:
     """The table's row for an error: that of its class or of the nearest base."""
@@ -81,6 +88,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(errors.SkipsegError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(ClientDisconnect, _gone)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -108,4 +116,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    return problem(request, status, status.phrase, str(error.detail), CODES.get(status, "http"), error.headers)
+    detail = REMEDIES.get(status, str(error.detail))
+    return problem(request, status, status.phrase, detail, CODES.get(status, "http"), error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Nobody reads this; the status (nginx's) is for the log."""
+    return Response(status_code=CLIENT_GONE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import socket
 
 import uvicorn
@@ -47,7 +48,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise UsageError(f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port") from None
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UsageError(f"cannot listen on {host} port {port}: {reason}; choose another with --port") from None
 
 
 def url_of(listener: socket.socket) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,9 +42,13 @@ def segment(
     as_file = mask_format_of(out)
     if as_file and len(found) > 1:
         raise UsageError(f"--out {out} is one file, but there are {len(found)} scans; name a folder")
+    if as_file and format not in (None, as_file):
+        raise UsageError(
+            f"--out {out} is called like a {as_file} file, but --format says {format}; name one of them alone"
+        )
     predictor = Predictor(bundle, device)
     if as_file:
-        _one(found[0], predictor, out, format or as_file)
+        _one(found[0], predictor, out)
     else:
         _many(found, predictor, f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]}", out, format, resume)
 
@@ -60,18 +63,14 @@ def mask_format_of(out: Path) -> str | None:
     return "json" if out.suffix.lower() == ".json" else next(named, None)
 
 
-def _one(scan: ScanFiles, predictor: Predictor, out: Path, format: str) -> None:
-    from skipseg.models.errors import UsageError
-    from skipseg.models.scans.masks import mask_suffix, write_mask
+def _one(scan: ScanFiles, predictor: Predictor, out: Path) -> None:
+    from skipseg.models.scans.masks import write_mask
     from skipseg.models.scans.reader import read_channels
 
     scan.check_channels(len(predictor.plan.channels))
     mask = predictor.segment(read_channels(scan.files))
-    mask = replace(mask, source=replace(mask.source, compressed=out.suffix.lower() == ".gz"))
-    if not out.name.lower().endswith(mask_suffix(mask, format)):
-        raise UsageError(f"a mask in {format} format ends in {mask_suffix(mask, format)}; got --out {out}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_mask(mask, out, format)
+    write_mask(mask, out)
 
 
 def _many(
