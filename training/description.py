@@ -51,11 +51,17 @@ class Description(BaseModel):
         """The labels, or None when the JSON names none.
 
         MSD writes ``{"1": "liver"}``, nnU-Net v2 ``{"liver": 1}``; both are read. Raises ``DatasetError`` for regions
-        (a list of values under one name), for an ``ignore`` label, and for values that are no whole numbers.
+        (a list of values under one name), for an ``ignore`` label, for a value that is no whole number or comes twice.
         """
         if not self.labels:
             return None
-        names = dict(_named(key, value) for key, value in self.labels.items())
+        names: dict[int, str] = {}
+        for number, name in (_named(key, value) for key, value in self.labels.items()):
+            if number in names:
+                raise DatasetError(
+                    f"labels {names[number]!r} and {name!r} both have the value {number}; give each its own"
+                )
+            names[number] = name
         if self.foreground == "any" and len(names.keys() - {0}) != 1:
             raise DatasetError('"foreground": "any" makes every value above 0 the one label 1; name just {"1": "..."}')
         try:
