@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -12,16 +13,26 @@ from skipseg.service import problems
 from skipseg.service.bounds import BodyBound
 from skipseg.service.observe import Observe
 from skipseg.service.routes import health, models, pages, segmentations
+from skipseg.service.schemas import Problem
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server, open_server
 
 DESCRIPTION = "Segments biomedical scans; every mask lies on its scan's own grid. Not a medical device."
 
 
+class App(FastAPI):
+    """FastAPI, and the schema of problems, which no route answers with and so none brings into the document."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return document
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI app; models begin to load when it starts up. Raises ``UsageError`` for a device that is not there."""
     server = open_server(settings)
-    app = FastAPI(
+    app = App(
         title="skipseg",
         version=__version__,
         description=DESCRIPTION,

@@ -46,4 +46,3 @@ def test_malformed_scans_cost_little_memory_and_a_good_one_is_answered_after(ser
     assert set(statuses) <= {400, 413, 415, 422}
     assert kilobytes(server.pid, "VmHWM") - idle < ALLOWED_KB
     assert good().content == before.content
-

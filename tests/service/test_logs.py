@@ -1,0 +1,55 @@
+"""What is written about a request, and what never is."""
+
+import gzip
+import re
+
+import numpy as np
+from scan_files import nifti, zipped
+
+PATIENT = "DOE_JANE"
+
+
+def test_no_log_line_and_no_answer_holds_what_a_scan_says_of_a_patient(server, client) -> None:
+    voxels = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32)
+    good = zipped(nifti(voxels, descrip=PATIENT, db_name=PATIENT, aux_file=PATIENT, intent_name=PATIENT))
+    bad = nifti(voxels, descrip=PATIENT, db_name=PATIENT, scl_slope=np.inf)
+    before = len(server.lines())
+    for scan in (good, bad, PATIENT.encode()):
+        for model in ("small", "pair", PATIENT.lower()):
+            answer = client.post(
+                "/v1/segmentations",
+                params={"model": model, "format": "nifti"},
+                files={"scan": (f"/home/{PATIENT}/{PATIENT}.nii", scan)},
+                headers={"X-Request-Id": PATIENT, "User-Agent": PATIENT},
+            )
+            told = answer.content if answer.status_code == 200 else answer.text.replace(PATIENT.lower(), "").encode()
+            assert PATIENT.encode() not in _unzipped(told) + str(answer.headers).encode()
+    client.get(f"/{PATIENT}/{PATIENT}?{PATIENT}")
+    assert len(server.lines()) - before == 10
+    assert PATIENT.lower() not in server.log.read_text().lower()
+
+
+def test_a_request_is_one_line_with_its_stages_and_shape(server, client, scan) -> None:
+    answer = client.post("/v1/segmentations?model=small", files={"scan": scan})
+    line = next(line for line in server.lines() if line.get("request_id") == answer.headers["X-Request-Id"])
+    assert line["event"] == "request"
+    assert (line["method"], line["route"], line["status"]) == ("POST", "/v1/segmentations", 200)
+    assert (line["model"], line["shape"]) == ("small@1", [1, 20, 24, 13])
+    assert {"read", "preprocess", "network", "postprocess", "write"} <= set(line["stages"])
+    assert line["ms"] > 0
+
+
+def test_a_refusal_is_logged_with_its_code(server, client) -> None:
+    answer = client.post("/v1/segmentations?model=nobody")
+    line = next(line for line in server.lines() if line.get("request_id") == answer.headers["X-Request-Id"])
+    assert (line["status"], line["code"]) == (404, "model_unknown")
+
+
+def test_a_request_id_of_the_client_is_kept_when_it_cannot_hold_a_name(client) -> None:
+    mine = "0af76519-16cd43dd"
+    assert client.get("/healthz", headers={"X-Request-Id": mine}).headers["X-Request-Id"] == mine
+    assert re.fullmatch("[0-9a-f]{32}", client.get("/healthz").headers["X-Request-Id"])
+
+
+def _unzipped(content: bytes) -> bytes:
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
