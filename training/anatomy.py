@@ -102,20 +102,22 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     at = _Placing(rng, centre)
     fat = at.ellipsoid((0, 0, 0), (24, 20, 28))
     body = Ellipsoid(fat.centre, _shrunk(fat.radii, 0.86), fat.angles)
-    organ = at.ellipsoid((8, -1, 0), (10, 10, 14))
-    lesion = at.ellipsoid((9, -1, 1), (5.5, 5.5, 6))
+    organ = at.ellipsoid((8, -1, 0), (12, 11, 15))
+    lesion = at.ellipsoid((9, -1, 1), (7, 7, 8))
     vessel = Tube(
-        at.place((-7.5, 5, 0)), radius=rng.uniform(3.2, 3.8), sway=rng.uniform(1, 2), period=rng.uniform(30, 45)
+        at.place((-9, 5, 0)), radius=rng.uniform(4, 4.6), sway=rng.uniform(1, 2), period=rng.uniform(30, 45)
     )
     return Anatomy(
         centre,
         (
-            Tissue(fat, 0.95),
+            Tissue(fat, 0.80),
             Tissue(body, 0.42),
             Tissue(at.ellipsoid((-10, -6, -3), (4, 4, 8)), 0.66),  # muscle
             Tissue(at.ellipsoid((1, -10, 10), (4, 4, 4)), 0.12),  # gut
+            Tissue(at.ellipsoid((-9, -2, 14), (4, 4, 4)), 1.3),  # node
+            Tissue(at.ellipsoid((-7, -2, -15), (4, 4, 4)), 1.3),  # node
             Tissue(Both(organ, body), 0.66, label=1),
-            Tissue(Both(lesion, organ), 0.95, label=2),
+            Tissue(Both(lesion, organ), 1.3, label=2),
             Tissue(Both(vessel, body), 0.12, label=3),
         ),
     )
