@@ -85,7 +85,7 @@ def read_description(path: Path) -> Description:
             f"{path.name} is not valid JSON: {error.msg} in line {error.lineno}; mend that line"
         ) from error
     except ValidationError as error:
-        raise DatasetError(f"{path.name}: {_first(error)}; see docs for the layouts that are read") from error
+        raise DatasetError(f"{path.name}: {_first(error)}; docs/datasets.md shows the layouts") from error
 
 
 def _named(key: str, value: int | str | list[int]) -> tuple[int, str]:

@@ -126,10 +126,7 @@ def _constant(parts: Sequence[_Opened]) -> Iterator[Defect]:
             continue
         for number, channel in enumerate(part.volume.voxels):
             which = f"channel {number}" if part.volume.channels > 1 else "the image"
-            if not np.isfinite(channel).all():
-                mend = "replace NaN and infinity by numbers"
-                yield Defect(code="not_finite", file=part.file, problem=f"{which} holds NaN or infinity", mend=mend)
-            elif channel.min() == channel.max():
+            if channel.min() == channel.max():
                 problem = f"{which} has the value {channel.flat[0]:g} everywhere"
                 yield Defect(
                     code="constant_image", file=part.file, problem=problem, mend="export it again, or remove the case"

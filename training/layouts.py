@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from os.path import isfile  # unlike Path.is_file it is False for names that cannot exist
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -93,12 +94,12 @@ def _msd(folder: Path, description: Description) -> Iterator[Case | Defect]:
 def _msd_images(folder: Path, description: Description, pair: Pair) -> tuple[Path, ...]:
     """The file listed, or nnU-Net v1's one file per channel: ``a.nii.gz`` is listed, ``a_0000.nii.gz`` lies there."""
     image = folder / pair.image
-    if _outside(pair.image) or image.is_file():
+    if _outside(pair.image) or isfile(image):
         return (image,)
     stem = scan_stem(image)
     suffix = image.name[len(stem) :]
     parts = tuple(image.with_name(f"{stem}_{number:04d}{suffix}") for number in range(len(description.channels)))
-    return parts if parts and parts[0].is_file() else (image,)
+    return parts if parts and isfile(parts[0]) else (image,)
 
 
 def _nnunet(folder: Path, description: Description) -> Iterator[Case | Defect]:
@@ -161,7 +162,7 @@ def _listed(folder: Path, name: str, images: tuple[Path, ...], label: Path | Non
     outside = [
         path for path in files if _outside(str(path.relative_to(folder)) if path.is_relative_to(folder) else "/")
     ]
-    missing = [path for path in files if path not in outside and not path.is_file()]
+    missing = [path for path in files if path not in outside and not isfile(path)]
     yield from (mistakes.path_outside(folder, path) for path in outside)
     yield from (mistakes.missing(folder, path) for path in missing)
     if not outside and not missing:

@@ -17,6 +17,7 @@ from scipy.ndimage import binary_erosion, find_objects
 from scipy.spatial import KDTree
 
 from skipseg.models.labels import Labels
+from skipseg.training.truth import LabelVoxels
 
 TOLERANCE_MM = 1.0
 _ROUNDING_MM = 1e-4  # affines are stored as float32: a neighbour at 1 mm may come out as 1.0000001
@@ -89,10 +90,18 @@ def summarise(
 
 
 def score_labels(
-    mask: NDArray[np.integer], truth: NDArray[np.integer], labels: Labels, spacing: Sequence[float]
+    mask: LabelVoxels, truth: LabelVoxels, labels: Labels, spacing: Sequence[float]
 ) -> dict[str, LabelScore]:
-    """Every foreground label of one case; ``mask`` and ``truth`` (X, Y, Z) hold label values, spacing is in mm."""
-    return {label.name: score(mask == label.value, truth == label.value, spacing) for label in labels.foreground}
+    """Every foreground label of one case; ``mask`` and ``truth`` (X, Y, Z) hold label values, spacing is in mm.
+
+    Each label is cut out first, so that a hundred labels of a whole body do not mean a hundred whole bodies.
+    """
+    boxes = [dict(enumerate(find_objects(side), start=1)) for side in (mask, truth)]
+    scores = {}
+    for label in labels.foreground:
+        around = _around([box for of_side in boxes if (box := of_side.get(label.value))], truth.shape)
+        scores[label.name] = score(mask[around] == label.value, truth[around] == label.value, spacing)
+    return scores
 
 
 def score(mask: NDArray[np.bool_], truth: NDArray[np.bool_], spacing: Sequence[float]) -> LabelScore:
@@ -138,6 +147,16 @@ class _SurfaceDistances:
     def share_within(self, mm: float) -> float:
         both = np.concatenate([self.of_mask, self.of_truth])
         return float((both <= mm + _ROUNDING_MM).mean())
+
+
+def _around(boxes: Sequence[tuple[slice, ...]], shape: Sequence[int]) -> tuple[slice, ...]:
+    """What holds all boxes and a voxel more where there is one; an axis stays flat only where the scan is."""
+    if not boxes:
+        return (slice(0, 1),) * len(shape)
+    return tuple(
+        slice(max(0, min(box[axis].start for box in boxes) - 1), max(box[axis].stop for box in boxes) + 1)
+        for axis in range(len(shape))
+    )
 
 
 def _surface_distances(

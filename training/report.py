@@ -82,7 +82,7 @@ def _spread(metrics: Metrics, labels: Labels) -> Iterator[str]:
 
 
 def _curves(history: Path | None) -> Iterator[str]:
-    if history and (curves := read_history(history)).step:
+    if history and history.is_file() and (curves := read_history(history)).step:
         yield _section("Training", _image(curves_plot(curves), "loss and validation Dice over steps"))
 
 

@@ -1,6 +1,8 @@
 """Every defect is named with its file, and one never hides another."""
 
+import re
 import shutil
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -215,3 +217,11 @@ def test_the_dirty_hippocampus_files_are_named(real_data, made):
         ("image_without_label", "imagesTr/hippocampus_118.nii.gz"),
         ("label_without_image", "labelsTr/hippocampus_281.nii.gz"),
     }
+
+
+def test_every_kind_of_defect_is_documented():
+    root = Path(__file__).resolve().parents[2]
+    sources = "".join((root / "training" / f"{name}.py").read_text() for name in ("check", "examine", "mistakes"))
+    codes = set(re.findall(r'code="(\w+)"', sources)) | {"unreadable", "unusable", "too_large"}
+    documented = set(re.findall(r"^\| `(\w+)` \|", (root / "docs/datasets.md").read_text(), re.MULTILINE))
+    assert documented == codes

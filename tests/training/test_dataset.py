@@ -165,6 +165,13 @@ def test_a_listed_path_may_not_leave_the_dataset(made, path):
         open_dataset(made.folder)
 
 
+@pytest.mark.parametrize("path", ["imagesTr/a\0.nii.gz", "imagesTr/" + "a" * 5000, "", "imagesTr"])
+def test_a_listed_path_that_is_no_file_is_missing(made, path):
+    made.msd(1, training=[{"image": path, "label": "labelsTr/a0.nii.gz"}])
+    with pytest.raises(DatasetError, match="lists this file, and it is not there"):
+        open_dataset(made.folder)
+
+
 @pytest.mark.parametrize(
     ("labels", "said"),
     [

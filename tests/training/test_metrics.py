@@ -118,6 +118,18 @@ def test_labels_are_scored_by_their_values():
     assert (scores["rod"].dice, scores["cone"].dice) == (1, 0)
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), shape=st.tuples(*[st.integers(1, 9)] * 3))
+def test_cutting_a_label_out_changes_no_number(seed, shape):
+    random = np.random.default_rng(seed)
+    mask, truth = (random.choice([0, 0, 0, 1, 300], shape).astype(np.uint16) for _ in range(2))
+    labels = Labels.from_names({1: "rod", 300: "cone", 7: "pupil"})
+    scores = score_labels(mask, truth, labels, (1, 2, 3))
+    assert scores == {
+        label.name: score(mask == label.value, truth == label.value, (1, 2, 3)) for label in labels.foreground
+    }
+
+
 def test_means_leave_out_what_is_not_defined():
     numbers = [Agreement(dice=1, hd95_mm=2, nsd_1mm=1), Agreement(dice=0, nsd_1mm=0), Agreement()]
     assert mean_of(numbers) == Agreement(dice=0.5, hd95_mm=2, nsd_1mm=0.5)
