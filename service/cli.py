@@ -6,7 +6,8 @@ Exit codes: 0 done; 1 something failed, and is named; 2 the command was used wro
 from __future__ import annotations
 
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -32,18 +33,26 @@ app.add_typer(models.app, name="models")
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends in one line on standard error, never in a traceback."""
+    """The console script."""
+    raise SystemExit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int | str | None:
+    """Run one command and give its exit code; a user's mistake is one line on standard error, never a traceback."""
     try:
-        app()
+        app(list(arguments), prog_name="skipseg")
+    except SystemExit as end:
+        return end.code
     except SkipsegError as error:
-        _end(str(error), _exit_code(error))
+        return _told(str(error), _exit_code(error))
     except OSError as error:
-        _end(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+        return _told(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+    return 0
 
 
-def _end(message: str, code: int) -> NoReturn:
+def _told(message: str, code: int) -> int:
     print(f"skipseg: {message}", file=sys.stderr)
-    raise SystemExit(code)
+    return code
 
 
 def _exit_code(error: SkipsegError) -> int:

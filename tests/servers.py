@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from skipseg.models.registry import Registry
-from skipseg.service.server import listen, url_of
+from skipseg.service.listener import listen, url_of
 
 PATIENCE_S = 120
 
@@ -24,8 +24,16 @@ PATIENCE_S = 120
 @dataclass(frozen=True)
 class RunningServer:
     url: str
-    pid: int
+    process: subprocess.Popen
     log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def ended(self) -> int:
+        """Its exit code, once it has one."""
+        return self.process.wait(timeout=PATIENCE_S)
 
     def lines(self) -> list[dict]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
@@ -48,7 +56,7 @@ def serving(data: Path, until_ready: bool = True, **settings: object) -> Iterato
         command = [sys.executable, "-m", "skipseg", "serve", "--port", "0", "--data", str(data)]
         process = subprocess.Popen(command, stderr=stderr, env=environment(settings))
     try:
-        server = RunningServer(_listening(log, process), process.pid, log)
+        server = RunningServer(_listening(log, process), process, log)
         if until_ready:
             _wait_for(lambda: httpx.get(f"{server.url}/readyz").status_code == 200, process)
         yield server

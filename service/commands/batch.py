@@ -117,13 +117,16 @@ def results_file(path: Path, labels: Labels, earlier: Sequence[Result]) -> Itera
 
 
 def read_results(path: Path, labels: Labels) -> list[Result]:
-    """The rows of an earlier run, of which there may be none; raises ``UsageError`` for another kind of file."""
+    """The rows of an earlier run, of which there may be none; a row that was cut short is left out.
+
+    Raises ``UsageError`` for another kind of file.
+    """
     if not path.is_file():
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [_row(row, labels) for row in csv.DictReader(file)]
-    except (KeyError, ValueError, TypeError, csv.Error):
+            return [_row(row, labels) for row in csv.DictReader(file) if None not in row.values()]
+    except (KeyError, ValueError, csv.Error):
         raise UsageError(f"{path} was not written by skipseg; remove it or choose another --out") from None
 
 

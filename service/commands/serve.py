@@ -16,7 +16,12 @@ def serve(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")] = None,
 ) -> None:
     """Serve the live models of the registry over HTTP; what is not given comes from SKIPSEG_* (docs/settings.md)."""
-    from skipseg.service.server import serve as run
+    from skipseg.service.listener import refuse_unless_loopback
     from skipseg.service.settings import load_settings
 
-    run(load_settings(host=host, port=port, data=data, device=device))
+    settings = load_settings(host=host, port=port, data=data, device=device)
+    refuse_unless_loopback(settings.host)  # said at once, before torch is imported
+
+    from skipseg.service.server import serve as run
+
+    run(settings)

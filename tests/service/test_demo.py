@@ -12,8 +12,7 @@ import httpx
 import nibabel as nib
 import numpy as np
 import pytest
-
-from tests.servers import PATIENCE_S, skipseg
+from servers import PATIENCE_S, skipseg
 
 
 @dataclass(frozen=True)

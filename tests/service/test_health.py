@@ -1,5 +1,8 @@
 """Alive, ready, and what there is to ask for."""
 
+import os
+import signal
+
 import httpx
 from bundles import small_bundle
 from servers import registry_without_shipped, serving
@@ -67,6 +70,14 @@ def test_info_tells_the_version_the_device_and_the_limits(client) -> None:
     assert told["device"] == "cpu" or told["device"].startswith("cuda")
     assert told["models"] == ["flat@1", "pair@1", "small@1"]
     assert set(told["limits"]) == {"upload_bytes", "voxels", "channels", "queue_size"}
+
+
+def test_an_interrupt_ends_the_server_quietly(tmp_path) -> None:
+    registry_without_shipped(tmp_path)
+    with serving(tmp_path, until_ready=False) as server:
+        os.kill(server.pid, signal.SIGINT)
+        assert server.ended() == 0
+    assert {line["event"] for line in server.lines()} <= {"listening", "loaded"}
 
 
 def _when_loaded(client: httpx.Client) -> httpx.Response:

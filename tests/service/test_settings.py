@@ -55,11 +55,11 @@ def test_the_environment_goes_before_the_file_and_the_command_line_before_both(t
 def test_a_mistake_in_the_file_is_an_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(text)
-    run = skipseg("models", "list", settings_file=file)
+    run = skipseg("serve", settings_file=file)
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
 
 
 def test_a_settings_file_that_is_not_there_is_an_error() -> None:
-    run = skipseg("models", "list", settings_file="/nowhere.toml")
+    run = skipseg("serve", settings_file="/nowhere.toml")
     assert (run.returncode, "/nowhere.toml" in run.stderr) == (2, True)

@@ -6,7 +6,7 @@ import pytest
 from servers import skipseg
 
 from skipseg.models.errors import UsageError
-from skipseg.service.server import listen, refuse_unless_loopback, url_of
+from skipseg.service.listener import listen, refuse_unless_loopback, url_of
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
