@@ -12,9 +12,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from servers import serving
 
 from skipseg.training.phantoms import write_phantom_dataset
-from tests.servers import serving
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("[!.]*/**/*.md") if ".venv" not in path.parts)

@@ -32,7 +32,8 @@ class Ellipsoid:
 
     def contains(self, points: Points) -> Inside:
         turned = Rotation.from_euler("xyz", self.angles, degrees=True).as_matrix().T @ (points - _column(self.centre))
-        return np.square(turned / _column(self.radii)).sum(axis=0) <= 1
+        inside: Inside = np.square(turned / _column(self.radii)).sum(axis=0) <= 1
+        return inside
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Tube:
     def contains(self, points: Points) -> Inside:
         x, y, z = points - _column(self.centre)
         phase = 2 * np.pi * z / self.period
-        return np.hypot(x - self.sway * np.cos(phase), y - self.sway * np.sin(phase)) <= self.radius
+        inside: Inside = np.hypot(x - self.sway * np.cos(phase), y - self.sway * np.sin(phase)) <= self.radius
+        return inside
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,7 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     body = Ellipsoid(fat.centre, _shrunk(fat.radii, 0.86), fat.angles)
     organ = at.ellipsoid((8, -1, 0), (12, 11, 15))
     lesion = at.ellipsoid((9, -1, 1), (7, 7, 8))
-    vessel = Tube(
-        at.place((-9, 5, 0)), radius=rng.uniform(4, 4.6), sway=rng.uniform(1, 2), period=rng.uniform(30, 45)
-    )
+    vessel = Tube(at.place((-9, 5, 0)), radius=rng.uniform(4, 4.6), sway=rng.uniform(1, 2), period=rng.uniform(30, 45))
     return Anatomy(
         centre,
         (

@@ -82,7 +82,8 @@ def write_picture_dataset(folder: Path, cases: int, seed: int) -> list[str]:
 def points_of(geometry: Geometry, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Points:
     """Where voxel centres, moved by ``shift`` voxels, lie in the scanner: (3, N) in mm, the last array axis fastest."""
     indices = np.indices(geometry.shape).reshape(3, -1) + np.array(shift)[:, None]
-    return geometry.affine[:3, :3] @ indices + geometry.affine[:3, 3:]
+    points: Points = geometry.affine[:3, :3] @ indices + geometry.affine[:3, 3:]
+    return points
 
 
 def _draw_grid(rng: np.random.Generator, anatomy: Anatomy) -> Geometry:
