@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from nibabel.orientations import aff2axcodes, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from skipseg.models.errors import PlanError, ScanUnusable
 
 Shape = tuple[int, int, int]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +85,19 @@ class Turn:
     goes_to: tuple[int, ...]
     flipped: tuple[bool, ...]
 
-    def apply(self, voxels: NDArray) -> NDArray:
+    def apply(self, voxels: NDArray[Scalar]) -> NDArray[Scalar]:
         """Turn an array of shape (..., X, Y, Z); a view, no copy."""
-        turned = np.flip(voxels, [axis - 3 for axis, flip in enumerate(self.flipped) if flip])
+        turned = np.flip(voxels, self._mirrored)
         return np.moveaxis(turned, [-3, -2, -1], [axis - 3 for axis in self.goes_to])
 
-    def undo(self, voxels: NDArray) -> NDArray:
+    def undo(self, voxels: NDArray[Scalar]) -> NDArray[Scalar]:
         """The way back: ``turn.undo(turn.apply(voxels))`` equals ``voxels``."""
         back = np.moveaxis(voxels, [axis - 3 for axis in self.goes_to], [-3, -2, -1])
-        return np.flip(back, [axis - 3 for axis, flip in enumerate(self.flipped) if flip])
+        return np.flip(back, self._mirrored)
+
+    @property
+    def _mirrored(self) -> tuple[int, ...]:
+        return tuple(axis - 3 for axis, flip in enumerate(self.flipped) if flip)
 
 
 def _axis_of(code: str) -> int:

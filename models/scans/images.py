@@ -46,24 +46,23 @@ def read_png(source: ScanSource, limits: Limits) -> Volume:
             raise ScanUnusable(f"an image has one frame; this one is an animation of {frames}; save one of them")
         pixels = np.asarray(_plain(image))
     rows, columns = pixels.shape[:2]
-    return image_volume(pixels.reshape(1, rows, columns, -1), "png", alpha=pixels.shape[2:] in ((2,), (4,)))
+    opaque = 255 if pixels.shape[2:] in ((2,), (4,)) else None
+    return image_volume(pixels.reshape(1, rows, columns, -1), "png", opaque)
 
 
-def image_volume(pixels: NDArray[np.generic], format: str, alpha: bool) -> Volume:
-    """The volume of pages x rows x columns x channels, the last of which may be ``alpha``.
+def image_volume(pixels: NDArray[np.generic], format: str, opaque: float | None) -> Volume:
+    """The volume of pages x rows x columns x channels; the last channel is alpha if ``opaque`` tells its full value.
 
-    Raises ``ScanUnusable`` for values that are not finite and pixels that are not opaque.
+    Raises ``ScanUnusable`` for values that are not finite and for pixels that are not opaque.
     """
-    voxels = (_without_alpha(pixels) if alpha else pixels).transpose(3, 2, 1, 0).astype(np.float32, copy=False)
+    if opaque is not None:
+        if not (pixels[..., -1] == opaque).all():
+            raise ScanUnusable("the image is partly transparent, so its values are not its own; flatten it first")
+        pixels = pixels[..., :-1]
+    voxels = pixels.transpose(3, 2, 1, 0).astype(np.float32, copy=False)
     require_finite(voxels)
-    return Volume(voxels, Geometry((voxels.shape[1], voxels.shape[2], voxels.shape[3]), np.eye(4)), Source(format))
-
-
-def _without_alpha(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
-    alpha = pixels[..., -1]
-    if alpha.min() != alpha.max() or alpha.flat[0] == 0:
-        raise ScanUnusable("the image is partly transparent, so its values are not its own; flatten it first")
-    return pixels[..., :-1]
+    _, x, y, z = voxels.shape
+    return Volume(voxels, Geometry((x, y, z), np.eye(4)), Source(format))
 
 
 def _check_header(head: bytes, length: int, limits: Limits) -> None:

@@ -112,7 +112,7 @@ def read_pixels(path: Path, image_io: str, vector: bool) -> NDArray[np.float32]:
 
 
 def _in_own_words(nrrd: bytes, grid: ItkGrid) -> bytes:
-    """Repeat the scan's placing fields word for word: spacing times direction, as ITK writes it, rounds the last bit."""
+    """Repeat the scan's placing fields word for word: ITK writes spacing times direction, which rounds bits."""
     header, blank, voxels = nrrd.partition(b"\n\n")
     lines = header.split(b"\n")
     for name, value in grid.space:

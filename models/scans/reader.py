@@ -14,7 +14,8 @@ from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.nifti import read_nifti
 from skipseg.models.scans.streams import GZIP_MAGIC, ScanSource, gunzip_start, starts_with
 from skipseg.models.scans.text_headers import is_mha, is_nrrd
-from skipseg.models.scans.tiff import is_tiff, read_tiff
+from skipseg.models.scans.tiff import read_tiff
+from skipseg.models.scans.tiff_structure import is_tiff
 from skipseg.models.scans.volume import Volume, stack
 
 

@@ -22,11 +22,11 @@ from skipseg.models.scans.images import image_volume
 from skipseg.models.scans.itk import as_path, read_pixels
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.streams import MAX_DEFLATE_RATIO, InflateError, ScanSource, byte_count, open_source
+from skipseg.models.scans.tiff_structure import check_structure
 from skipseg.models.scans.volume import Volume
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it would log what it finds in users' files
 
-_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big, of either byte order
 _PLAIN = tifffile.COMPRESSION.NONE
 _DEFLATE = (tifffile.COMPRESSION.ADOBE_DEFLATE, tifffile.COMPRESSION.DEFLATE)
 _MOST_EXPANSION: dict[int, int] = {  # output bytes per input byte that no honest file exceeds
@@ -48,11 +48,8 @@ _DAMAGE = (  # what tifffile raises over broken tags; TiffFileError is a ValueEr
     struct.error,
     InflateError,
 )
+_ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _OWN_PAGE_ORDERS = ("ome", "lsm", "stk", "micromanager", "mmstack", "ndtiff", "scanimage", "fluoview", "metaseries")
-
-
-def is_tiff(head: bytes) -> bool:
-    return head.startswith(_MAGICS)
 
 
 def read_tiff(source: ScanSource, limits: Limits) -> Volume:
@@ -62,21 +59,22 @@ def read_tiff(source: ScanSource, limits: Limits) -> Volume:
     """
     length = byte_count(source)
     limits.check_bytes(length)
+    with open_source(source) as file:
+        check_structure(file, length)
     with open_source(source) as file, _tiff_errors(), tifffile.TiffFile(file) as tiff:
-        pages = [page.aspage() for page in tiff.pages]
-        if not pages:
+        if not len(tiff.pages):
             raise ScanCorrupt("the TIFF has no pages; copy or export it again")
-        channels = _page_channels(tiff, len(pages))
-        _check_page(pages[0])
-        _check_alike(pages)
-        limits.check_shape((len(pages), *pages[0].shape), channels)
-        _check_room(pages, length)
-        pixels = _decode(source, pages)
+        first, pages = tiff.pages.first, len(tiff.pages)
+        channels = _page_channels(tiff, pages)
+        _check_page(first)
+        limits.check_shape((pages // channels, *first.shape), channels)
+        _check_pages(tiff, length)
+        pixels = _decode(source, tiff)
+        opaque = _opaque(first)
     if channels > 1:  # ImageJ's order: the channels of a slice follow each other
         rows, columns = pixels.shape[1:3]
-        pixels = pixels[..., 0].reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1)
-        return image_volume(pixels, "tiff", alpha=False)
-    return image_volume(pixels, "tiff", alpha=_has_alpha(pages[0]))
+        pixels = pixels.reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1)
+    return image_volume(pixels, "tiff", opaque)
 
 
 def _page_channels(tiff: tifffile.TiffFile, pages: int) -> int:
@@ -103,32 +101,40 @@ def _check_page(page: tifffile.TiffPage) -> None:
         raise ScanUnusable("TIFF values must be integers or floats of 8 to 64 bits, or single bits; save it again")
 
 
-def _check_alike(pages: list[tifffile.TiffPage]) -> None:
-    kinds = {
-        (page.shape, page.dtype, page.axes, page.compression, page.photometric, page.extrasamples) for page in pages
-    }
-    if len(kinds) > 1:
-        raise ScanUnusable("all pages of a stack must have one size and kind; these differ; save the scan alone")
+def _pages(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
+    """Page after page, none kept: a page takes kilobytes, and there may be thousands."""
+    return (page.aspage() for page in tiff.pages)
 
 
-def _check_room(pages: list[tifffile.TiffPage], length: int) -> None:
-    stored = sum(sum(page.databytecounts) for page in pages)
-    claimed = sum(prod(page.shape) * page.bitspersample // 8 for page in pages)
-    if stored > length or claimed > stored * _MOST_EXPANSION[pages[0].compression]:
-        raise ScanCorrupt(f"the TIFF claims {claimed:,} bytes of pixels, more than its {length:,} bytes can hold")
+def _kind(page: tifffile.TiffPage) -> tuple[object, ...]:
+    return page.shape, page.dtype, page.axes, page.compression, page.photometric, page.extrasamples
 
 
-def _decode(source: ScanSource, pages: list[tifffile.TiffPage]) -> NDArray[np.float32]:
+def _check_pages(tiff: tifffile.TiffFile, length: int) -> None:
+    first, stored = tiff.pages.first, 0
+    claimed = prod(first.shape) * first.bitspersample // 8
+    for page in _pages(tiff):
+        if _kind(page) != _kind(first):
+            raise ScanUnusable("all pages of a stack must have one size and kind; these differ; save the scan alone")
+        here = sum(page.databytecounts)
+        stored += here
+        if stored > length or claimed > here * _MOST_EXPANSION[first.compression]:
+            raise ScanCorrupt(
+                f"the TIFF claims more pixels than its {length:,} bytes can hold; copy or export it again"
+            )
+
+
+def _decode(source: ScanSource, tiff: tifffile.TiffFile) -> NDArray[np.float32]:
     """Values as float32 (pages, rows, columns, samples)."""
-    first = pages[0]
+    first, shape = tiff.pages.first, (len(tiff.pages), *tiff.pages.first.shape)
     if first.compression in (_PLAIN, *_DEFLATE):
-        values = np.empty((len(pages), *first.shape), np.float32)
+        values = np.empty(shape, np.float32)
         with np.errstate(over="ignore"):
-            for page, into in zip(pages, values, strict=True):
+            for page, into in zip(_pages(tiff), values, strict=True):
                 _check_segments(page)
                 into[:] = page.asarray(maxworkers=1)
     else:
-        values = _through_libtiff(source, (len(pages), *first.shape), first)
+        values = _through_libtiff(source, shape, first)
     if first.axes == "SYX":
         return values.transpose(0, 2, 3, 1)
     return values if first.axes == "YXS" else values[..., None]
@@ -155,10 +161,12 @@ def _through_libtiff(source: ScanSource, shape: tuple[int, ...], page: tifffile.
     return pixels.reshape(shape)
 
 
-def _has_alpha(page: tifffile.TiffPage) -> bool:
-    return any(
-        extra in (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA) for extra in page.extrasamples
-    )
+def _opaque(page: tifffile.TiffPage) -> float | None:
+    """What a pixel's alpha is when nothing shines through, or None if the page has no alpha."""
+    if not any(extra in _ALPHA for extra in page.extrasamples):
+        return None
+    dtype = np.dtype(page.dtype)
+    return 1.0 if dtype.kind in "bf" else float(np.float32(np.iinfo(dtype).max))
 
 
 @contextmanager
