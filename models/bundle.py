@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -31,7 +31,7 @@ from skipseg.models.labels import Labels
 from skipseg.models.networks.recipes import build
 from skipseg.models.plan import Plan
 
-BUNDLE_SCHEMA = 1
+BUNDLE_SCHEMA: Literal[1] = 1
 MANIFEST, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "card.md"
 
 
@@ -106,11 +106,14 @@ def load_bundle(folder: Path) -> Bundle:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
         weights = sha256(folder / WEIGHTS)
     except (OSError, UnicodeDecodeError):
-        raise BundleError(f"a bundle is a folder with {MANIFEST} and {WEIGHTS}; one of them is missing or unreadable") from None
+        raise BundleError(
+            f"a bundle is a folder with {MANIFEST} and {WEIGHTS}; one of them is missing or unreadable"
+        ) from None
     manifest = parse_manifest(text)
     if weights != manifest.weights_sha256:
         raise BundleError(
-            f"{WEIGHTS} does not have the checksum that {MANIFEST} records: the file was changed or damaged; copy the bundle again"
+            f"{WEIGHTS} does not have the checksum that {MANIFEST} records: the file was changed or damaged; "
+            "copy the bundle again"
         )
     return Bundle(folder, manifest)
 
@@ -136,12 +139,12 @@ def save_bundle(
     network_state: dict[str, Tensor],
     write_card: Callable[[BundleManifest], str],
     evaluation: Path | None = None,
-    **fields: object,
+    **fields: Any,
 ) -> Bundle:
     """Write a bundle in one step: it is there whole, or not at all; an older one at ``folder`` is replaced.
 
-    ``fields`` are those of ``BundleManifest`` but the checksum; the files of the folder ``evaluation`` are copied in. Weights are stored as fp16 unless a value would leave
-    its range, which halves the file; networks run in fp32 or bf16 from there.
+    ``fields`` are those of ``BundleManifest`` but the checksum; the files of the folder ``evaluation`` are copied in.
+    Weights are stored as fp16 unless a value would leave its range, which halves the file.
     """
     draft = folder.with_name(folder.name + ".writing")
     shutil.rmtree(draft, ignore_errors=True)
@@ -149,7 +152,8 @@ def save_bundle(
     if evaluation is not None:
         shutil.copytree(evaluation, draft / "evaluation")
     save_file({name: _stored(values) for name, values in network_state.items()}, draft / WEIGHTS)
-    manifest = BundleManifest(weights_sha256=sha256(draft / WEIGHTS), **fields)  # type: ignore[arg-type]
+    (draft / WEIGHTS).chmod(0o644)  # safetensors makes it readable by its owner alone; a server is often another user
+    manifest = BundleManifest(weights_sha256=sha256(draft / WEIGHTS), **fields)
     (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (draft / CARD).write_text(write_card(manifest), encoding="utf-8")
     replace_folder(draft, folder)
@@ -174,5 +178,9 @@ def sha256(path: Path) -> str:
 
 def _stored(values: Tensor) -> Tensor:
     values = values.detach().cpu().contiguous()
-    fits = values.is_floating_point() and bool(values.abs().max() < torch.finfo(torch.float16).max) if values.numel() else False
+    fits = (
+        values.is_floating_point() and bool(values.abs().max() < torch.finfo(torch.float16).max)
+        if values.numel()
+        else False
+    )
     return values.half() if fits else values

@@ -49,7 +49,9 @@ class Labels(BaseModel):
     def from_names(cls, names: dict[int, str]) -> Labels:
         """Labels with colours spread around the wheel and the codes that are known for common names."""
         values = sorted(set(names) | {0})
-        return cls(all=tuple(_label(value, names.get(value, "background"), i, len(values)) for i, value in enumerate(values)))
+        return cls(
+            all=tuple(_label(value, names.get(value, "background"), i, len(values)) for i, value in enumerate(values))
+        )
 
     @property
     def foreground(self) -> tuple[Label, ...]:

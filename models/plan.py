@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skipseg.models.networks.recipes import NetworkRecipe
 
-PLAN_SCHEMA = 1
+PLAN_SCHEMA: Literal[1] = 1
 
 
 class Channel(BaseModel):
@@ -50,7 +50,9 @@ class Plan(BaseModel):
             raise ValueError(f"tile needs {self.dimensions} positive numbers, got {self.tile}")
         steps = [prod(strides) for strides in zip(*self.network.strides, strict=True)]
         if prod(ceil(side / step) for side, step in zip(self.tile, steps, strict=False)) < 2:
-            raise ValueError(f"tile {self.tile} leaves the network's bottom a single voxel; it shrinks each axis by {steps}")
+            raise ValueError(
+                f"tile {self.tile} leaves the network's bottom a single voxel; it shrinks each axis by {steps}"
+            )
         if self.spacing is not None and (len(self.spacing) != self.dimensions or min(self.spacing) <= 0):
             raise ValueError(f"spacing needs {self.dimensions} positive numbers, got {self.spacing}")
         if self.network.dimensions != self.dimensions:

@@ -23,7 +23,9 @@ def choose_device(wanted: str = "auto") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"a device is auto, cpu, cuda or cuda:N; got {wanted!r}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"{wanted} was asked for, but this machine offers {torch.cuda.device_count()} CUDA devices; use cpu")
+        raise UsageError(
+            f"{wanted} was asked for, but this machine offers {torch.cuda.device_count()} CUDA devices; use cpu"
+        )
     return device
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.plan import Channel, Plan
 from skipseg.models.resample import resample, resample_rows
-from skipseg.models.scans.geometry import Geometry, Turn
+from skipseg.models.scans.geometry import Geometry, Scalar, Turn
 from skipseg.models.scans.volume import Volume
 
 SLAB_VOXELS = 2**22  # interpolated at once on the way out: 16 MiB a class
@@ -58,7 +58,9 @@ def prepare(volume: Volume, plan: Plan) -> Prepared:
         raise ScanUnusable(f"this model needs {len(plan.channels)} channels ({names}); the scan has {volume.channels}")
     placement = place(volume, plan)
     image = torch.from_numpy(np.ascontiguousarray(_inside(volume.voxels, placement)))
-    image = torch.stack([_normalise(values, how, plan.crop_to_nonzero) for values, how in zip(image, plan.channels, strict=True)])
+    image = torch.stack(
+        [_normalise(values, how, plan.crop_to_nonzero) for values, how in zip(image, plan.channels, strict=True)]
+    )
     return Prepared(resample(image, placement.grid), placement)
 
 
@@ -94,13 +96,13 @@ def place(volume: Volume, plan: Plan) -> Placement:
         grid[axis] = max(round(grid[axis] * turned.spacing[axis] / target), 1)
     if prod(grid) > 64 * max(prod(turned.shape), 2**18):
         raise ScanUnusable(
-            f"the scan's spacing {_mm(turned.spacing)} mm is so much coarser than the model's {_mm(plan.spacing or ())} mm that it "
-            f"would grow to {grid} voxels; check the scan's header"
+            f"the scan's spacing {_mm(turned.spacing)} mm is so much coarser than the model's "
+            f"{_mm(plan.spacing or ())} mm that it would grow to {grid} voxels; check the scan's header"
         )
     return Placement(volume.geometry, turn, box, (grid[0], grid[1], grid[2]))
 
 
-def _inside(voxels: NDArray, placement: Placement) -> NDArray:
+def _inside(voxels: NDArray[Scalar], placement: Placement) -> NDArray[Scalar]:
     return placement.turn.apply(voxels)[(..., *placement.box)]
 
 

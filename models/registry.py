@@ -81,7 +81,7 @@ class Registry:
         return ModelVersion(name, version, self._folder(name, version))
 
     def add(self, folder: Path, name: str | None = None) -> ModelVersion:
-        """Copy a bundle in as the next version of its name; the first one becomes live, later ones wait for ``promote``.
+        """Copy a bundle in as the next version of its name; the first becomes live, later ones wait for ``promote``.
 
         Raises ``BundleError`` when it does not verify, ``ModelConflict`` when the name is not usable.
         """
@@ -131,7 +131,9 @@ class Registry:
         own = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
         shipped = name in _shipped()
         history = self._history(name)
-        return RegisteredModel(name, tuple(sorted({*own, *([1] if shipped else [])})), history[-1] if history else None, shipped)
+        return RegisteredModel(
+            name, tuple(sorted({*own, *([1] if shipped else [])})), history[-1] if history else None, shipped
+        )
 
     def _folder(self, name: str, version: int) -> Path:
         return SHIPPED / name if version == 1 and name in _shipped() else self.root / name / "versions" / str(version)
@@ -160,4 +162,6 @@ def open_model(reference: str, registry: Registry) -> Bundle:
 
 
 def _shipped() -> list[str]:
-    return sorted(path.name for path in SHIPPED.iterdir() if (path / "bundle.json").is_file()) if SHIPPED.is_dir() else []
+    return (
+        sorted(path.name for path in SHIPPED.iterdir() if (path / "bundle.json").is_file()) if SHIPPED.is_dir() else []
+    )

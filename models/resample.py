@@ -1,8 +1,8 @@
 """Linear resampling between grids that share their outer edges.
 
-Along each axis output voxel ``o`` is centred at ``(o + 0.5) * in / out - 0.5`` input voxels, so both grids cover the same
-millimetres. Enlarging is linear interpolation; shrinking widens the triangle by the ratio, which averages instead of
-skipping voxels (no aliasing). A flip of the input gives the flip of the output.
+Along each axis output voxel ``o`` is centred at ``(o + 0.5) * in / out - 0.5`` input voxels, so both grids cover the
+same millimetres. Enlarging is linear interpolation; shrinking widens the triangle by the ratio, which averages instead
+of skipping voxels (no aliasing). A flip of the input gives the flip of the output.
 """
 
 from __future__ import annotations

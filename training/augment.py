@@ -1,6 +1,7 @@
 """Intensity augmentation of a batch, in torch, on whichever device the batch is on.
 
-The kinds and ranges follow nnU-Net (Isensee 2021, supplementary note 4): noise, blur, brightness, contrast, low resolution, gamma.
+The kinds and ranges follow nnU-Net (Isensee 2021, supplementary note 4): noise, blur, brightness, contrast, low
+resolution, gamma.
 Images are normalised, so a value of 1 is one standard deviation of the scan.
 """
 
@@ -37,7 +38,7 @@ def _augment_one(image: Tensor, settings: IntensitySettings, chance: torch.Gener
 
     if happens(settings.noise):
         strength = _uniform(0, 0.3, chance)
-        image = image + strength * torch.randn(image.shape, generator=chance).to(image)
+        image = image + strength * _noise(image, chance)
     if happens(settings.blur):
         image = blur(image, _uniform(0.5, 1.0, chance))
     if happens(settings.brightness):
@@ -59,7 +60,10 @@ def blur(image: Tensor, sigma: float) -> Tensor:
         last = image.shape[axis] - 1
         at = torch.arange(image.shape[axis], device=image.device)
         image = sum(
-            (weight * image.index_select(axis, (at + shift).clamp(0, last)) for shift, weight in zip(range(-2, 3), weights, strict=True)),
+            (
+                weight * image.index_select(axis, (at + shift).clamp(0, last))
+                for shift, weight in zip(range(-2, 3), weights, strict=True)
+            ),
             start=torch.zeros_like(image),
         )
     return image
@@ -81,11 +85,22 @@ def gamma(image: Tensor, exponent: float, inverted: bool) -> Tensor:
     """A power law over each channel's range that keeps its mean and standard deviation."""
     axes = tuple(range(1, image.ndim))
     turned = -image if inverted else image
-    low, span = turned.amin(axes, keepdim=True), (turned.amax(axes, keepdim=True) - turned.amin(axes, keepdim=True)).clamp_min(1e-6)
+    low, span = (
+        turned.amin(axes, keepdim=True),
+        (turned.amax(axes, keepdim=True) - turned.amin(axes, keepdim=True)).clamp_min(1e-6),
+    )
     bent = ((turned - low) / span).pow(exponent)
     spread = bent.std(axes, keepdim=True).clamp_min(1e-6)
-    bent = (bent - bent.mean(axes, keepdim=True)) / spread * turned.std(axes, keepdim=True) + turned.mean(axes, keepdim=True)
+    bent = (bent - bent.mean(axes, keepdim=True)) / spread * turned.std(axes, keepdim=True) + turned.mean(
+        axes, keepdim=True
+    )
     return -bent if inverted else bent
+
+
+def _noise(image: Tensor, chance: torch.Generator) -> Tensor:
+    """Standard normal numbers made on the image's own device."""
+    seed = int(torch.randint(2**62, (), generator=chance))
+    return torch.randn(image.shape, generator=torch.Generator(image.device).manual_seed(seed), device=image.device)
 
 
 def _uniform(low: float, high: float, chance: torch.Generator) -> float:

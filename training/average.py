@@ -17,4 +17,5 @@ class WeightAverage:
     def update(self, network: nn.Module, step: int) -> None:
         """Move towards the network's weights after step ``step``."""
         keep = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.state.values()), list(network.state_dict().values()), 1 - keep)
+        now = network.state_dict()
+        torch._foreach_lerp_([self.state[name] for name in now], list(now.values()), 1 - keep)

@@ -38,7 +38,11 @@ class CachedCase:
             at = int(places[int(chance.integers(len(places)))][-1])
         else:
             at = int(chance.integers(depth))
-        inside = tuple(places[places[:, -1] == at][:, :-1] for places in self.foreground) if depth > 1 else tuple(p[:, :-1] for p in self.foreground)
+        inside = (
+            tuple(places[places[:, -1] == at][:, :-1] for places in self.foreground)
+            if depth > 1
+            else tuple(p[:, :-1] for p in self.foreground)
+        )
         return CachedCase(self.image[..., at], self.classes[..., at], tuple(places for places in inside if len(places)))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from skipseg.models.bundle import BundleManifest
 
 NOT_A_DEVICE = (
-    "This is research software, not a medical device. A qualified person checks every mask before anything is decided from it. "
-    "On scans unlike those it was trained on (other scanner, sequence, body part, age, disease) it may be wrong without a sign."
+    "This is research software, not a medical device. A qualified person checks every mask before anything is decided "
+    "from it. On scans unlike those it was trained on (other scanner, sequence, body part, age, disease) it may be "
+    "wrong without a sign."
 )
 
 
@@ -23,9 +24,11 @@ def write_card(manifest: BundleManifest, data_notice: str) -> str:
         f"{len(training.validation_cases)} were kept out.",
         f"Licence of the weights: {manifest.licence}.",
         "## Training\n"
-        f"{training.minutes:.1f} minutes, {training.steps} steps on {training.device} ({training.precision}), seed {training.seed}, "
+        f"{training.minutes:.1f} minutes, {training.steps} steps on {training.device} ({training.precision}), "
+        f"seed {training.seed}, "
         f"finished {training.finished:%Y-%m-%d}.",
-        f"{plan.dimensions}D U-Net, widths {plan.network.widths}, tile {plan.tile}, spacing {plan.spacing or 'as it comes'}.",
+        f"{plan.dimensions}D U-Net, widths {plan.network.widths}, tile {plan.tile}, "
+        f"spacing {plan.spacing or 'as it comes'}.",
         "## Measured on the cases kept out\n" + _figures(manifest),
     ]
     return "\n\n".join(sections) + "\n"
@@ -34,5 +37,7 @@ def write_card(manifest: BundleManifest, data_notice: str) -> str:
 def _figures(manifest: BundleManifest) -> str:
     if not manifest.metrics:
         return "No case was kept out: how good this model is, is not known."
-    rows = [f"| {name} | {'-' if value is None else format(value, '.4f')} |" for name, value in manifest.metrics.items()]
+    rows = [
+        f"| {name} | {'-' if value is None else format(value, '.4f')} |" for name, value in manifest.metrics.items()
+    ]
     return "\n".join(["| measure | mean |", "|---|---|", *rows, "", "`evaluation/report.html` shows every case."])

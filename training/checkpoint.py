@@ -35,7 +35,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         tensors |= {f"optimiser/{index}/{name}": values for name, values in state.items()}
     told = json.dumps({"step": checkpoint.step, "seconds": checkpoint.seconds, "history": checkpoint.history})
     draft = path.with_suffix(".writing")
-    save_file({name: values.detach().cpu().contiguous() for name, values in tensors.items()}, draft, {"checkpoint": told})
+    save_file(
+        {name: values.detach().cpu().contiguous() for name, values in tensors.items()}, draft, {"checkpoint": told}
+    )
     with draft.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(draft, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +84,9 @@ class Fit:
         self.sampler, self.budget, self.settings = sampler, budget, settings
         self.device, self.precision = device, precision
         self.checkpoint, self.validate, self.watch = checkpoint, validate, watch
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         self.average = WeightAverage(self.network, settings.average_decay)
         self.step, self.history = 0, list[dict[str, float | None]]()
         self._losses, self._dice, self._validated = list[float](), float("nan"), list[float]()
@@ -113,7 +115,9 @@ class Fit:
         """One step of gradient descent; returns the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.settings.learning_rate, self.step, self.settings.warm_up_steps, progress)
-        images = augment(images, self.settings.intensity, torch.Generator().manual_seed(self.sampler.seed * 1_000_003 + self.step))
+        images = augment(
+            images, self.settings.intensity, torch.Generator().manual_seed(self.sampler.seed * 1_000_003 + self.step)
+        )
         with autocast(self.device, self.precision):
             outputs = self.network(images)
         outputs = outputs if isinstance(outputs, list) else [outputs]
@@ -126,7 +130,7 @@ class Fit:
             self._dice = batch_dice(outputs[0], classes) if self.step % 10 == 0 else self._dice
         return float(loss.detach())
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Batches on the device, drawn ahead by threads so that the device does not wait."""
         ahead = 2 if self.device.type == "cpu" else 8
         with ThreadPoolExecutor(max(ahead // 2, 1), thread_name_prefix="patches") as pool:
@@ -150,7 +154,9 @@ class Fit:
         if dice is not None or progress >= (len(self.history) + 1) / HISTORY_ROWS:
             rate = self.optimiser.param_groups[0]["lr"]
             loss = sum(self._losses) / len(self._losses)
-            self.history.append({"step": self.step, "seconds": round(seconds, 2), "loss": loss, "learning_rate": rate, "dice": dice})
+            self.history.append(
+                {"step": self.step, "seconds": round(seconds, 2), "loss": loss, "learning_rate": rate, "dice": dice}
+            )
             self._losses.clear()
             self.watch(Moment(self.step, progress, seconds, loss, self._dice))
         if seconds - self._saved >= CHECKPOINT_SECONDS:

@@ -22,11 +22,13 @@ def dice_and_cross_entropy(logits: Tensor, classes: Tensor, whole_batch: bool) -
 
 
 def deep_supervision(outputs: list[Tensor], classes: Tensor, whole_batch: bool) -> Tensor:
-    """The loss at each resolution, halving in weight from fine to coarse (Isensee 2021); truth is taken at voxel centres."""
+    """The loss at each resolution, halving in weight from fine to coarse (Isensee 2021); truth by nearest voxel."""
     weights = [0.5**i for i in range(len(outputs))]
     total = torch.zeros((), device=classes.device)
     for weight, logits in zip(weights, outputs, strict=True):
-        total = total + weight / sum(weights) * dice_and_cross_entropy(logits.float(), shrink(classes, logits.shape[2:]), whole_batch)
+        total = total + weight / sum(weights) * dice_and_cross_entropy(
+            logits.float(), shrink(classes, logits.shape[2:]), whole_batch
+        )
     return total
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,6 +21,7 @@ from skipseg.models.plan import Plan
 from skipseg.models.precision import Precision
 from skipseg.training.card import write_card
 from skipseg.training.dataset import Dataset
+from skipseg.training.description import Description
 from skipseg.training.evaluate import evaluate
 from skipseg.training.fit import Fitted
 from skipseg.training.layouts import list_cases
@@ -50,7 +52,7 @@ def write_bundle(
     ``work`` is a folder for files on the way.
     """
     about = list_cases(run.dataset.folder).description
-    fields = {
+    fields: dict[str, Any] = {
         "name": _slug(name or run.dataset.name),
         "task": about.description or f"Segments {_names(run.dataset)} as in {run.dataset.name}",
         "licence": about.licence or "unstated",
@@ -58,8 +60,7 @@ def write_bundle(
         "plan": run.plan,
         "training": _record(run, fitted),
     }
-    licence = f"Licence of the data: {about.licence}." if about.licence else ""
-    card = partial(write_card, data_notice=" ".join(filter(None, [about.reference, licence])))
+    card = partial(write_card, data_notice=_notice(about))
     draft = save_bundle(work / "draft", fitted.weights, card, **fields)
     evaluation = work / "evaluation"
     metrics = _evaluate(evaluation, draft, run, fitted, say)
@@ -78,7 +79,9 @@ def _evaluate(
         return {}
     say(f"evaluating on the {len(run.split.validation)} cases kept out")
     predictor = Predictor(draft, str(run.device), run.precision)
-    metrics = evaluate(predictor.segment, draft.manifest.name, run.dataset, run.split.validation, out, history=out / "history.csv")
+    metrics = evaluate(
+        predictor.segment, draft.manifest.name, run.dataset, run.split.validation, out, history=out / "history.csv"
+    )
     shutil.rmtree(out / "masks", ignore_errors=True)
     return {**metrics.mean.model_dump(), **{f"dice/{label}": scores.dice for label, scores in metrics.labels.items()}}
 
@@ -103,6 +106,13 @@ def _record(run: Run, fitted: Fitted) -> TrainingRecord:
         precision=run.precision,
         software={"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
     )
+
+
+def _notice(about: Description) -> str:
+    """Who made the data and what may be done with it, as the dataset says."""
+    maker = f"Made by: {about.reference.rstrip('.')}." if about.reference else ""
+    licence = f"Licence: {about.licence}." if about.licence else ""
+    return " ".join(filter(None, [maker, licence]))
 
 
 def _names(dataset: Dataset) -> str:

@@ -83,7 +83,7 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
 def _work_folder(out: Path, options: TrainOptions) -> Path:
     if options.minutes is not None and options.epochs is not None:
         raise UsageError("give either --minutes or --epochs, not both")
-    if (options.minutes or 1) <= 0 or (options.epochs or 1) <= 0:
+    if any(wish is not None and wish <= 0 for wish in (options.minutes, options.epochs)):
         raise UsageError("--minutes and --epochs must be above 0")
     if out.exists() and not (out / "bundle.json").is_file() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not a bundle; nothing is overwritten: choose another --out")
@@ -103,7 +103,9 @@ def _decide(
     if path.is_file():
         setup = Setup.model_validate_json(path.read_text())
         if (setup.dataset_sha256, setup.training, setup.validation) != (digest, *names):
-            raise UsageError("the dataset or the validation cases differ from those of the run to resume; train anew without --resume")
+            raise UsageError(
+                "the dataset or the validation cases differ from those of the run to resume; train without --resume"
+            )
         display.say(f"resuming the run in {work}")
         return setup
     display.say(f"{dataset.name}: {len(names[0])} cases to train on, {len(names[1])} kept out; measuring them")

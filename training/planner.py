@@ -17,7 +17,9 @@ from skipseg.training.fingerprint import ChannelIntensities, Fingerprint
 
 SMALLEST_BOTTOM = 4  # voxels per axis that the coarsest resolution keeps (Isensee 2021)
 ANISOTROPIC = 2.0  # an axis this much coarser than the finest is neither pooled nor convolved along yet
-FEW_CASES = 40  # a judgement: with 138 cases mirroring cost a hundredth of Dice in 7 minutes, with six it is most of the data
+FEW_CASES = (
+    40  # a judgement: with 138 cases mirroring cost a hundredth of Dice in 7 minutes, with six it is most of the data
+)
 ACTIVATION_COPIES = 10  # of each resolution's features, kept for the way back; measured on hippocampus
 
 
@@ -67,14 +69,16 @@ def make_plan(fingerprint: Fingerprint, device: torch.device, memory: int | None
     spacing = _spacing(fingerprint)
     shape = _shape(fingerprint, spacing)
     voxels = effort.patch_voxels[fingerprint.dimensions]
-    while voxels >= 4**fingerprint.dimensions:
+    while voxels >= 16**fingerprint.dimensions:
         patch, recipe = _network(fingerprint, shape, spacing, voxels, effort)
         batch = min(max(round(effort.batch_voxels[fingerprint.dimensions] / prod(patch)), 2), 16)
         needed = training_bytes(recipe, patch, batch)
         if needed <= 0.7 * memory:
             return _told(fingerprint, spacing, shape, patch, recipe, batch, needed, device)
         voxels //= 2
-    raise PlanError(f"not even a small patch fits into {memory / 2**30:.1f} GiB; free memory or train on another device")
+    raise PlanError(
+        f"not even a small patch fits into {memory / 2**30:.1f} GiB; free memory or train on another device"
+    )
 
 
 def training_bytes(recipe: UNetRecipe, patch: Sequence[int], batch: int) -> int:
@@ -84,7 +88,9 @@ def training_bytes(recipe: UNetRecipe, patch: Sequence[int], batch: int) -> int:
         side = [length / step for length, step in zip(side, stride, strict=True)]
         activations += width * prod(side) * ACTIVATION_COPIES * 4
     kernel = 3**recipe.dimensions
-    weights = sum(3 * kernel * came * goes for came, goes in zip((recipe.channels, *recipe.widths), recipe.widths, strict=False))
+    weights = sum(
+        3 * kernel * came * goes for came, goes in zip((recipe.channels, *recipe.widths), recipe.widths, strict=False)
+    )
     return int(batch * activations + 5 * 4 * weights)
 
 
@@ -116,16 +122,21 @@ def _told(
     reasons = (
         f"{plan.dimensions}D network: "
         + ("every scan is a single slice" if plan.dimensions == 2 else "scans have several slices"),
-        f"orientation {plan.orientation or 'as stored'}" + (": most scans have it" if plan.orientation else ": pictures have none"),
+        f"orientation {plan.orientation or 'as stored'}"
+        + (": most scans have it" if plan.orientation else ": pictures have none"),
         f"spacing {_mm(spacing)}: the median of the cases" if spacing else "spacing as it comes: pictures carry none",
         *(_why_normalised(channel) for channel in plan.channels),
-        "scans are cropped to their non-zero box: most are largely empty" if plan.crop_to_nonzero else "scans are not cropped: they are not largely empty",
+        "scans are cropped to their non-zero box: most are largely empty"
+        if plan.crop_to_nonzero
+        else "scans are not cropped: they are not largely empty",
         f"patch {'x'.join(map(str, patch))} voxels of a median scan of {'x'.join(str(round(side)) for side in shape)}",
         f"batch {batch}: about {needed / 2**30:.2f} GiB on {device.type} while training",
         f"{len(recipe.widths)} resolutions of {recipe.widths} features, strides {recipe.strides[1:]}",
         _why_mirrored(fingerprint, flips),
     )
-    return TrainingPlan(plan=plan, batch=batch, flips=flips, whole_batch_dice=plan.dimensions == 2, memory_bytes=needed, reasons=reasons)
+    return TrainingPlan(
+        plan=plan, batch=batch, flips=flips, whole_batch_dice=plan.dimensions == 2, memory_bytes=needed, reasons=reasons
+    )
 
 
 def _spacing(fingerprint: Fingerprint) -> tuple[float, ...] | None:
@@ -140,7 +151,10 @@ def _shape(fingerprint: Fingerprint, spacing: tuple[float, ...] | None) -> list[
     share = fingerprint.nonzero.median ** (1 / fingerprint.dimensions) if fingerprint.nonzero.median < 0.75 else 1.0
     found = zip(fingerprint.shape, fingerprint.spacing, strict=True)
     native = [(size.median, mm.median) for size, mm in found][: fingerprint.dimensions]
-    return [size * share * (mm / target) for (size, mm), target in zip(native, spacing or [mm for _, mm in native], strict=True)]
+    return [
+        size * share * (mm / target)
+        for (size, mm), target in zip(native, spacing or [mm for _, mm in native], strict=True)
+    ]
 
 
 def _network(
@@ -176,13 +190,16 @@ def _patch(shape: Sequence[float], spacing: Sequence[float], voxels: int) -> lis
 def _pyramid(
     patch: Sequence[float], spacing: Sequence[float], most: int
 ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """Strides and kernels per resolution: halve each axis while it is long enough and not much coarser than the others."""
+    """Strides and kernels per resolution: halve an axis while it is long and not much coarser than the others."""
     sides, millimetres = list(patch), list(spacing)
     strides, kernels = [(1,) * len(sides)], [_kernel(millimetres, sides)]
     while len(strides) < most:
-        finest = min((mm for mm, side in zip(millimetres, sides, strict=True) if side >= 2 * SMALLEST_BOTTOM), default=0.0)
+        finest = min(
+            (mm for mm, side in zip(millimetres, sides, strict=True) if side >= 2 * SMALLEST_BOTTOM), default=0.0
+        )
         stride = tuple(
-            2 if side >= 2 * SMALLEST_BOTTOM and mm < ANISOTROPIC * finest else 1 for side, mm in zip(sides, millimetres, strict=True)
+            2 if side >= 2 * SMALLEST_BOTTOM and mm < ANISOTROPIC * finest else 1
+            for side, mm in zip(sides, millimetres, strict=True)
         )
         if not any(step > 1 for step in stride):
             break
@@ -191,12 +208,17 @@ def _pyramid(
         strides.append(stride)
         kernels.append(_kernel(millimetres, sides))
     if len(strides) == 1:
-        raise PlanError(f"scans of {[round(side) for side in patch]} voxels are too small for a U-Net; at least 8 along one axis are needed")
+        raise PlanError(
+            f"scans of {[round(side) for side in patch]} voxels are too small for a U-Net; "
+            "at least 8 along one axis are needed"
+        )
     return strides, kernels
 
 
 def _kernel(spacing: Sequence[float], sides: Sequence[float]) -> tuple[int, ...]:
-    return tuple(3 if mm < ANISOTROPIC * min(spacing) and side > 1 else 1 for mm, side in zip(spacing, sides, strict=True))
+    return tuple(
+        3 if mm < ANISOTROPIC * min(spacing) and side > 1 else 1 for mm, side in zip(spacing, sides, strict=True)
+    )
 
 
 def _multiple(side: float, step: int) -> int:
@@ -219,16 +241,19 @@ def _channel(measured: ChannelIntensities) -> Channel:
 
 def _why_normalised(channel: Channel) -> str:
     if channel.normalisation == "fixed":
-        return f"channel {channel.name}: clipped to {channel.low:.4g}..{channel.high:.4g}, normalised alike in every scan: CT numbers are absolute"
-    return f"channel {channel.name}: every scan by its own mean and standard deviation, since scanners scale values differently"
+        return (
+            f"channel {channel.name}: clipped to {channel.low:.4g}..{channel.high:.4g} and normalised alike in every scan, "
+            "since CT numbers are absolute"
+        )
+    return f"channel {channel.name}: each scan by its own mean and deviation, since scanners scale differently"
 
 
 SIDED = re.compile(r"(^|[^a-z])(left|right|l|r|lh|rh)([^a-z]|$)", re.IGNORECASE)
 
 
 def _flips(fingerprint: Fingerprint) -> tuple[bool, ...]:
-    """Pictures along every axis, since they have no up; scans lie in the patient's axes, where a mirror image is a patient
-    who does not exist, but for left-right, which helps where cases are few and no label names a side."""
+    """Pictures along every axis, since they have no up. Scans lie in the patient's axes, where mirror images do not
+    occur, but for left-right, which helps where cases are few and no label names a side."""
     if fingerprint.dimensions == 2:
         return (True, True)
     sided = any(SIDED.search(label.name) for label in fingerprint.labels)

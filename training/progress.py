@@ -31,7 +31,13 @@ class Display:
         if not self.console.is_terminal or self.console.quiet:
             yield
             return
-        columns = (TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), TextColumn("{task.fields[told]}"))
+        columns = (
+            TextColumn("training"),
+            BarColumn(),
+            TextColumn("{task.percentage:.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[told]}"),
+        )
         with Progress(*columns, console=self.console) as progress:
             self._bar = progress, progress.add_task("training", total=1.0, told="")
             try:

@@ -7,6 +7,7 @@ surroundings instead of a padded border, and the image is interpolated once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,11 @@ class PatchSampler:
         region = _region(centre, matrix, self.patch)
         image, classes = _cut(case.image, region), _cut(case.classes[None], region)
         image, classes = _through(image, classes, centre - region[:, 0], matrix, self.patch)
-        mirrored = [axis for axis, allowed in enumerate(self.settings.flips[: len(self.patch)]) if allowed and chance.random() < 0.5]
+        mirrored = [
+            axis
+            for axis, allowed in enumerate(self.settings.flips[: len(self.patch)])
+            if allowed and chance.random() < 0.5
+        ]
         return image.flip([axis + 1 for axis in mirrored]), classes.flip(mirrored)
 
     def _case_of(self, number: int) -> int:
@@ -67,18 +72,22 @@ class PatchSampler:
         low, high = np.minimum(patch, size) / 2 - 0.5, size - 0.5 - np.minimum(patch, size) / 2
         if chance.random() < self.settings.foreground_share and case.foreground:
             places = case.foreground[int(chance.integers(len(case.foreground)))]
-            at = places[int(chance.integers(len(places)))].astype(np.float64) + chance.uniform(-0.1, 0.1, len(patch)) * patch
+            at = (
+                places[int(chance.integers(len(places)))].astype(np.float64)
+                + chance.uniform(-0.1, 0.1, len(patch)) * patch
+            )
         else:
             at = chance.uniform(low, np.maximum(high, low))
         at = np.clip(at, low, np.maximum(high, low))
         # whole-voxel placement where the patch is not turned keeps voxels as they are
-        return np.where(patch % 2 == 0, np.floor(at) + 0.5, np.round(at))
+        placed: NDArray[np.float64] = np.where(patch % 2 == 0, np.floor(at) + 0.5, np.round(at))
+        return placed
 
     def _matrix(self, chance: np.random.Generator) -> NDArray[np.float64] | None:
         if chance.random() >= self.settings.turn_share:
             return None
         count = len(self.patch)
-        matrix = np.eye(count) / np.exp(chance.uniform(*np.log(self.settings.scale)))
+        matrix: NDArray[np.float64] = np.eye(count) / np.exp(chance.uniform(*np.log(self.settings.scale)))
         planes = [(0, 1)] if count == 2 else [(0, 1), (0, 2), (1, 2)]
         for first, second in planes:
             angle = np.deg2rad(chance.uniform(-self.settings.degrees, self.settings.degrees))
@@ -93,32 +102,47 @@ class PatchSampler:
         return matrix
 
 
-def _region(centre: NDArray[np.float64], matrix: NDArray[np.float64] | None, patch: tuple[int, ...]) -> NDArray[np.int64]:
+def _region(
+    centre: NDArray[np.float64], matrix: NDArray[np.float64] | None, patch: tuple[int, ...]
+) -> NDArray[np.int64]:
     """First and last+1 voxel per axis that the patch touches; may reach outside the case."""
     half = (np.array(patch) - 1) / 2
     reach = half if matrix is None else np.abs(matrix) @ half + 1
     return np.stack([np.floor(centre - reach + 1e-6), np.ceil(centre + reach - 1e-6) + 1], axis=1).astype(np.int64)
 
 
-def _cut(voxels: NDArray, region: NDArray[np.int64]) -> Tensor:
+def _cut(voxels: NDArray[Any], region: NDArray[np.int64]) -> Tensor:
     """``voxels[:, region]``, zeros where the region leaves the case."""
     size = np.array(voxels.shape[1:])
     inner = np.clip(region, 0, size[:, None])
-    part = np.ascontiguousarray(voxels[(slice(None), *(slice(a, b) for a, b in inner))])
-    outside = [int(n) for axis in reversed(range(len(size))) for n in (inner[axis, 0] - region[axis, 0], region[axis, 1] - inner[axis, 1])]
-    return functional.pad(torch.from_numpy(part).float(), outside)
+    part = np.array(voxels[(slice(None), *(slice(a, b) for a, b in inner))], dtype=np.float32, order="C")
+    outside = [
+        int(n)
+        for axis in reversed(range(len(size)))
+        for n in (inner[axis, 0] - region[axis, 0], region[axis, 1] - inner[axis, 1])
+    ]
+    return functional.pad(torch.from_numpy(part), outside)
 
 
 def _through(
-    image: Tensor, classes: Tensor, centre: NDArray[np.float64], matrix: NDArray[np.float64] | None, patch: tuple[int, ...]
+    image: Tensor,
+    classes: Tensor,
+    centre: NDArray[np.float64],
+    matrix: NDArray[np.float64] | None,
+    patch: tuple[int, ...],
 ) -> tuple[Tensor, Tensor]:
     """Read the patch through the map; image linear, classes nearest."""
     if matrix is None:
         return image, classes[0].long()
     axes = [torch.arange(side, dtype=torch.float32) - (side - 1) / 2 for side in patch]
-    at = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) @ torch.from_numpy(matrix.T).float() + torch.from_numpy(centre).float()
+    at = (
+        torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) @ torch.from_numpy(matrix.T).float()
+        + torch.from_numpy(centre).float()
+    )
     size = torch.tensor(image.shape[1:], dtype=torch.float32)
     grid = ((at + 0.5) / size * 2 - 1).flip(-1)[None]
     turned = functional.grid_sample(image[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    nearest = functional.grid_sample(classes[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[0, 0]
+    nearest = functional.grid_sample(classes[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[
+        0, 0
+    ]
     return turned, nearest.long()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Budget:
-    """Either ``seconds`` of wall clock or a number of ``steps``; ``spent`` seconds were used before this object was made."""
+    """Either ``seconds`` of wall clock or a number of ``steps``; ``spent`` seconds went before this object was made."""
 
     seconds: float | None = None
     steps: int | None = None

@@ -35,10 +35,7 @@ def split_cases(dataset: Dataset, validation: Path | None = None, fold: int | No
         raise UsageError("give either --val-cases or --fold, not both")
     if fold is not None and not 0 <= fold < FOLDS:
         raise UsageError(f"--fold is a number from 0 to {FOLDS - 1}; got {fold}")
-    if validation is not None:
-        kept_out = set(named_cases(dataset, _names(validation)))
-    else:
-        kept_out = set(_drawn(labelled, fold))
+    kept_out = set(named_cases(dataset, _names(validation)) if validation is not None else _drawn(labelled, fold))
     training = tuple(case for case in labelled if case not in kept_out)
     if not training:
         raise DatasetError("no labelled case is left to train on; keep fewer cases out")
@@ -58,4 +55,6 @@ def _names(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError):
-        raise UsageError("the file of validation cases cannot be read; expected text with one case name a line") from None
+        raise UsageError(
+            "the file of validation cases cannot be read; expected text with one case name a line"
+        ) from None

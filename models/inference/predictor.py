@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from skipseg.models.bundle import Bundle
 from skipseg.models.inference.sliding import scores_of
-from skipseg.models.precision import Precision, autocast, choose_device, fastest_precision
+from skipseg.models.precision import Precision, choose_device, fastest_precision
 from skipseg.models.preprocess import Prepared, prepare, restore
 from skipseg.models.scans.volume import Mask, Volume
 
@@ -51,7 +52,9 @@ class Predictor:
         """Scores to labels on the scan's own grid."""
         labels = self.bundle.labels
         classes = restore(scores, prepared.placement)
-        values = np.array(labels.values, dtype=np.uint8 if max(labels.values) < 256 else np.uint16)
+        values: NDArray[np.uint16] = np.array(labels.values, dtype=np.uint16)
+        if max(labels.values) < 256:
+            return Mask(values.astype(np.uint8)[classes], volume.geometry, volume.source, labels)
         return Mask(values[classes], volume.geometry, volume.source, labels)
 
     def warm_up(self) -> None:

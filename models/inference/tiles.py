@@ -1,7 +1,7 @@
 """Sliding window: where tiles lie, and how their answers blend with one accumulator.
 
-Neighbouring tiles overlap and are blended with Gaussian weights (Isensee 2021). Tile starts form a grid and the Gaussian
-is a product over axes, so the sum of all weights at a voxel is a product over axes too. Dividing each axis' window by
+Neighbouring tiles overlap and are blended with Gaussian weights (Isensee 2021). Tile starts form a grid and the
+Gaussian is a product over axes, so the sum of all weights at a voxel is a product over axes too. Dividing each axis' window by
 its own sum therefore makes the weights of all tiles add up to one everywhere: blending needs no second accumulator
 for the normaliser and no division at the end.
 """
@@ -40,7 +40,10 @@ class Tiling:
 
     def windows(self) -> Iterator[tuple[tuple[slice, ...], tuple[Tensor, ...]]]:
         """For each tile its place and its blending weights per axis; the products of the weights sum to one."""
-        weights = [_axis_weights(length, side, starts) for length, side, starts in zip(self.size, self.tile, self.starts, strict=True)]
+        weights = [
+            _axis_weights(length, side, starts)
+            for length, side, starts in zip(self.size, self.tile, self.starts, strict=True)
+        ]
         for index in product(*(range(len(starts)) for starts in self.starts)):
             place = tuple(
                 slice(self.starts[axis][i], self.starts[axis][i] + self.tile[axis]) for axis, i in enumerate(index)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
+from torch.nn import functional
 
-CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
-INSTANCE_NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+Module = Callable[..., nn.Module]  # torch types sizes as tuples of two or three; recipes hold tuples of either
+CONVOLUTION: dict[int, Module] = {2: nn.Conv2d, 3: nn.Conv3d}
+INSTANCE_NORM: dict[int, Module] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 
 
 def convolution(
@@ -62,13 +64,13 @@ class ResidualBlock(nn.Module):
         self.first = ConvNormAct(dimensions, came, goes, kernel, stride)
         self.second = nn.Sequential(convolution(dimensions, goes, goes, kernel), norm(dimensions, goes))
         self.skip = identity_or_projection(dimensions, came, goes, tuple(stride or (1,) * dimensions))
-        self.activation = nn.LeakyReLU(0.01, inplace=True)
 
     def forward(self, image: Tensor) -> Tensor:  # (N, came, *spatial) -> (N, goes, *ceil(spatial / stride))
-        return self.activation(self.second(self.first(image)) + self.skip(image))
+        added: Tensor = self.second(self.first(image)) + self.skip(image)
+        return functional.leaky_relu_(added, 0.01)
 
 
-POOL = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+POOL: dict[int, Module] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 def identity_or_projection(dimensions: int, came: int, goes: int, stride: tuple[int, ...]) -> nn.Module:

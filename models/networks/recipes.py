@@ -46,7 +46,7 @@ NetworkRecipe = UNetRecipe
 
 
 def build(recipe: NetworkRecipe) -> nn.Module:
-    """The network a recipe describes, freshly initialised; input (N, channels, *spatial), output (N, classes, *spatial)."""
+    """The network of a recipe, freshly initialised: (N, channels, *spatial) -> (N, classes, *spatial)."""
     return UNet(
         dimensions=recipe.dimensions,
         channels=recipe.channels,

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 class Concat(nn.Module):
     """Encoder-decoder skip concatenation (Ronneberger 2015): features side by side, the next convolution decides."""
 
-    def forward(self, up: Tensor, across: Tensor) -> Tensor:  # (N, u, *spatial), (N, a, *spatial) -> (N, u + a, *spatial)
+    def forward(
+        self, up: Tensor, across: Tensor
+    ) -> Tensor:  # (N, u, *spatial), (N, a, *spatial) -> (N, u + a, *spatial)
         return torch.cat([fit(up, across), across], dim=1)
 
     @staticmethod
@@ -22,4 +24,6 @@ def fit(up: Tensor, across: Tensor) -> Tensor:
     """``up`` cut to the size of ``across``: upsampling an odd size gives one voxel too many."""
     if up.shape[2:] == across.shape[2:]:
         return up
-    return up[(..., *(slice(size) for size in across.shape[2:]))]
+    for axis, size in enumerate(across.shape[2:], start=2):
+        up = up.narrow(axis, 0, size)
+    return up

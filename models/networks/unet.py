@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from skipseg.models.networks.blocks import CONVOLUTION, ConvNormAct, block
+from skipseg.models.networks.blocks import CONVOLUTION, ConvNormAct, Module, block
 from skipseg.models.networks.skips import Concat, fit
 
-TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+TRANSPOSED: dict[int, Module] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 class UNet(nn.Module):
@@ -40,7 +40,8 @@ class UNet(nn.Module):
         self.deep_supervision = deep_supervision
         came = [channels, *widths[:-1]]
         stages = [
-            _stage(dimensions, came[i], widths[i], kernels[i], strides[i], blocks[i], residual) for i in range(len(widths))
+            _stage(dimensions, came[i], widths[i], kernels[i], strides[i], blocks[i], residual)
+            for i in range(len(widths))
         ]
         self.contracting = nn.ModuleList(stages[:-1])
         self.bottom = stages[-1]

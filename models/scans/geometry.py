@@ -80,7 +80,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Turn:
-    """An exact rearrangement of array axes: input axis ``i`` is flipped if ``flipped[i]`` and moves to ``goes_to[i]``."""
+    """An exact rearrangement of array axes: axis ``i`` is flipped if ``flipped[i]`` and moves to ``goes_to[i]``."""
 
     goes_to: tuple[int, ...]
     flipped: tuple[bool, ...]

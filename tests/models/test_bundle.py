@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from bundles import small_bundle
+
 from skipseg.models.bundle import load_bundle
 from skipseg.models.errors import BundleError
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from scipy.spatial.transform import Rotation
+
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.plan import Channel
@@ -92,12 +93,21 @@ def test_labels_come_back_voxel_for_voxel_when_nothing_is_resampled(size, spacin
 
 
 @settings(max_examples=20, deadline=None)
-@given(tilt=TILTS, codes=st.sampled_from(ORIENTATIONS), spacing=st.sampled_from([(0.7, 0.7, 1.4), (2, 1, 1), (1.6, 1.6, 1.6)]))
+@given(
+    tilt=TILTS,
+    codes=st.sampled_from(ORIENTATIONS),
+    spacing=st.sampled_from([(0.7, 0.7, 1.4), (2, 1, 1), (1.6, 1.6, 1.6)]),
+)
 def test_a_ball_resampled_there_and_back_stays_where_it_was(tilt, codes, spacing):
     base = scan((30, 32, 28), (1, 1, 1), tilt)
-    places = np.moveaxis(np.indices(base.geometry.shape), 0, -1) @ base.geometry.affine[:3, :3].T + base.geometry.affine[:3, 3]
+    places = (
+        np.moveaxis(np.indices(base.geometry.shape), 0, -1) @ base.geometry.affine[:3, :3].T
+        + base.geometry.affine[:3, 3]
+    )
     centre = base.geometry.affine @ [15, 14, 13, 1]
-    ball = Volume((np.linalg.norm(places - centre[:3], axis=-1) < 8)[None].astype(np.float32), base.geometry, base.source)
+    ball = Volume(
+        (np.linalg.norm(places - centre[:3], axis=-1) < 8)[None].astype(np.float32), base.geometry, base.source
+    )
     volume = reoriented(ball, codes)
     truth = volume.voxels[0].astype(np.uint8)
     as_is = Channel(name="ball", normalisation="fixed", low=0, high=1)
@@ -133,7 +143,11 @@ def test_intensities_over_many_orders_of_magnitude_are_normalised_alike():
 
 
 def test_ct_numbers_are_clipped_and_scaled_as_the_plan_says():
-    volume = Volume(np.linspace(-2000, 2000, 8 * 8 * 8, dtype=np.float32).reshape(1, 8, 8, 8), Geometry((8, 8, 8), np.eye(4)), Source("nifti"))
+    volume = Volume(
+        np.linspace(-2000, 2000, 8 * 8 * 8, dtype=np.float32).reshape(1, 8, 8, 8),
+        Geometry((8, 8, 8), np.eye(4)),
+        Source("nifti"),
+    )
     channel = Channel(name="CT", normalisation="fixed", low=-100, high=300, mean=50, std=100)
     image = prepare(volume, small_plan(channels=(channel,))).image
     assert image.min() == -1.5

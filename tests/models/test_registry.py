@@ -2,6 +2,7 @@
 
 import pytest
 from bundles import small_bundle
+
 from skipseg.models.errors import BundleError, ModelConflict, ModelUnknown
 from skipseg.models.registry import Registry, open_model
 

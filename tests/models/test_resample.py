@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skipseg.models.resample import resample, resample_rows
 from torch.nn import functional
+
+from skipseg.models.resample import resample, resample_rows
 
 SHAPES = st.tuples(*[st.integers(1, 24)] * 3)
 

@@ -1,8 +1,11 @@
 """Tiles cover a volume, blend to one, and give back what went in."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from skipseg.models.inference.tiles import Tiling, blend, outer, pad_to_tile
 
 SIDES = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 16)), min_size=2, max_size=3)
@@ -27,7 +30,7 @@ def test_neighbouring_tiles_overlap_by_at_least_what_was_asked(length, side, ove
     (starts,) = Tiling.over((length,), (side,), overlap).starts
     assert starts[0] == 0
     assert starts[-1] == length - side
-    steps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(starts)]
     assert all(0 < step <= max(side * (1 - overlap), 1) + 1 for step in steps)
 
 

@@ -6,21 +6,28 @@ import pytest
 import torch
 from bundles import small_recipe
 from pydantic import ValidationError
+from torch import nn
+
 from skipseg.models.networks.blocks import ResidualBlock
 from skipseg.models.networks.recipes import build
 from skipseg.models.networks.skips import Concat
-from torch import nn
 
 RECIPES = {
     "2D": small_recipe(2),
     "3D": small_recipe(3),
     "plain": small_recipe(3, residual=False),
     "four channels, six classes": small_recipe(2, 4, 6),
-    "anisotropic": small_recipe(3, strides=((1, 1, 1), (2, 2, 1), (2, 2, 2)), kernels=((3, 3, 1), (3, 3, 3), (3, 3, 3))),
+    "anisotropic": small_recipe(
+        3, strides=((1, 1, 1), (2, 2, 1), (2, 2, 2)), kernels=((3, 3, 1), (3, 3, 3), (3, 3, 3))
+    ),
     "strided stem": small_recipe(3, strides=((2, 2, 2), (2, 2, 2), (2, 2, 2))),
-    "deep": small_recipe(2, widths=(4,) * 6, strides=((1, 1),) + ((2, 2),) * 5, kernels=((3, 3),) * 6, blocks=(1, 2, 2, 1, 1, 1)),
+    "deep": small_recipe(
+        2, widths=(4,) * 6, strides=((1, 1),) + ((2, 2),) * 5, kernels=((3, 3),) * 6, blocks=(1, 2, 2, 1, 1, 1)
+    ),
     "no deep supervision": small_recipe(3, deep_supervision=False),
-    "two resolutions": small_recipe(3, widths=(4, 8), strides=((1, 1, 1), (2, 2, 2)), kernels=((3, 3, 3),) * 2, blocks=(0, 1)),
+    "two resolutions": small_recipe(
+        3, widths=(4, 8), strides=((1, 1, 1), (2, 2, 2)), kernels=((3, 3, 3),) * 2, blocks=(0, 1)
+    ),
 }
 
 
@@ -40,7 +47,9 @@ def test_gradients_reach_every_parameter(recipe):
     network = build(recipe).train()
     outputs = network(torch.randn(2, recipe.channels, *(40,) * recipe.dimensions))
     sum(output.square().mean() for output in (outputs if isinstance(outputs, list) else [outputs])).backward()
-    without = [name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    without = [
+        name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ]
     assert without == []
 
 

@@ -1,0 +1,202 @@
+"""From a dataset to a bundle, on phantoms: every promise of ``train``."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from skipseg.models.bundle import load_bundle
+from skipseg.models.errors import DatasetError, UsageError
+from skipseg.models.inference.predictor import Predictor
+from skipseg.models.scans.reader import read_scan
+from skipseg.training.dataset import open_dataset
+from skipseg.training.phantoms import write_phantom_dataset, write_picture_dataset
+from skipseg.training.pipeline import TrainOptions, train
+from skipseg.training.split import split_cases
+
+QUICK = {"epochs": 2, "device": "cpu", "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_phantom_dataset(folder, cases=5, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(phantoms, tmp_path_factory):
+    return train(phantoms, tmp_path_factory.mktemp("out") / "bundle", TrainOptions(**QUICK))
+
+
+def test_a_bundle_holds_weights_plan_record_card_and_evaluation(bundle, phantoms):
+    found = load_bundle(bundle.folder)
+    record = found.manifest.training
+    assert len(record.cases) == 4
+    assert len(record.validation_cases) == 1
+    assert not set(record.cases) & set(record.validation_cases)
+    assert record.software["torch"]
+    assert set(found.manifest.metrics) >= {"dice", "hd95_mm", "nsd_1mm"}
+    card = (found.folder / "card.md").read_text()
+    assert "not a medical device" in card
+    for name in ("metrics.json", "cases.csv", "report.html", "history.csv"):
+        assert (found.folder / "evaluation" / name).stat().st_size > 0
+    assert "http" not in (found.folder / "evaluation" / "report.html").read_text().replace("http://www.w3.org", "")
+
+
+def test_nothing_is_left_beside_the_bundle(bundle):
+    assert [path.name for path in bundle.folder.parent.iterdir()] == ["bundle"]
+
+
+def test_the_history_tells_the_course_of_the_fit(bundle):
+    with (bundle.folder / "evaluation" / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert int(rows[-1]["step"]) == bundle.manifest.training.steps
+    assert all(float(row["loss"]) > 0 for row in rows)
+
+
+def test_the_bundle_segments_a_scan_on_its_own_grid(bundle, phantoms):
+    case = open_dataset(phantoms).cases[0]
+    scan = read_scan(case.images[0])
+    mask = Predictor(bundle, "cpu").segment(scan)
+    assert mask.geometry is scan.geometry
+    assert set(mask.voxels.ravel()) <= set(bundle.labels.values)
+
+
+def test_equal_seeds_give_equal_weights(bundle, phantoms, tmp_path):
+    again = train(phantoms, tmp_path / "again", TrainOptions(**QUICK))
+    other = train(phantoms, tmp_path / "other", TrainOptions(**QUICK, seed=1))
+    assert again.manifest.weights_sha256 == bundle.manifest.weights_sha256 != other.manifest.weights_sha256
+
+
+def test_pictures_train_a_2d_network(tmp_path):
+    write_picture_dataset(tmp_path / "data", cases=4, seed=0)
+    bundle = train(tmp_path / "data", tmp_path / "bundle", TrainOptions(**QUICK))
+    assert bundle.plan.dimensions == 2
+
+
+def test_a_killed_run_is_resumed_to_the_same_weights(bundle, phantoms, tmp_path):
+    out = tmp_path / "bundle"
+    command = [
+        sys.executable,
+        "-m",
+        "skipseg",
+        "train",
+        str(phantoms),
+        "--out",
+        str(out),
+        "--epochs",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    setup = tmp_path / "bundle.training" / "setup.json"
+    while child.poll() is None and not setup.exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    child.kill()
+    child.wait()
+    assert not out.exists()
+    subprocess.run([*command, "--resume"], check=True, capture_output=True, timeout=300)
+    assert json.loads((out / "bundle.json").read_text())["weights_sha256"] == bundle.manifest.weights_sha256
+
+
+def test_ctrl_c_leaves_a_valid_bundle_of_what_was_learned(phantoms, tmp_path):
+    out = tmp_path / "bundle"
+    command = [
+        sys.executable,
+        "-m",
+        "skipseg",
+        "train",
+        str(phantoms),
+        "--out",
+        str(out),
+        "--minutes",
+        "30",
+        "--device",
+        "cpu",
+    ]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    seen = ""
+    for line in child.stderr:
+        seen += line
+        if "training " in line and "step" in line:
+            break
+    child.send_signal(signal.SIGINT)
+    _, rest = child.communicate(timeout=120)
+    assert child.returncode == 0, seen + rest
+    assert "Traceback" not in seen + rest
+    assert load_bundle(out).manifest.training.steps > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"minutes": 1, "epochs": 1}, "not both"),
+        ({"minutes": 0}, "above 0"),
+        ({"epochs": 1, "device": "tpu"}, "device"),
+        ({"epochs": 1, "fold": 9}, "fold"),
+    ],
+)
+def test_a_wrong_wish_is_refused_with_the_reason(phantoms, tmp_path, options, words):
+    with pytest.raises(UsageError, match=words):
+        train(phantoms, tmp_path / "bundle", TrainOptions(**{"quiet": True, "device": "cpu", **options}))
+
+
+def test_a_folder_that_is_no_bundle_is_never_overwritten(phantoms, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        train(phantoms, tmp_path / "thesis", TrainOptions(**QUICK))
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+def test_a_run_is_not_resumed_on_other_data(phantoms, tmp_path):
+    out = tmp_path / "bundle"
+    work = tmp_path / "bundle.training"
+    work.mkdir()
+    write_phantom_dataset(tmp_path / "other", cases=3, seed=9)
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    command = [
+        sys.executable,
+        "-m",
+        "skipseg",
+        "train",
+        str(phantoms),
+        "--out",
+        str(out),
+        "--minutes",
+        "30",
+        "--device",
+        "cpu",
+    ]
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while child.poll() is None and not (work / "setup.json").exists():
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    with pytest.raises(UsageError, match="differ"):
+        train(tmp_path / "other", out, TrainOptions(**QUICK, resume=True))
+
+
+def test_splits_are_disjoint_complete_and_the_same_every_time(phantoms, tmp_path):
+    dataset = open_dataset(phantoms)
+    seen = []
+    for fold in range(5):
+        split = split_cases(dataset, fold=fold)
+        assert not set(split.training) & set(split.validation)
+        assert len(split.training) + len(split.validation) == 5
+        seen += split.validation
+    assert sorted(case.name for case in seen) == sorted(case.name for case in dataset.cases)
+    listed = tmp_path / "cases.txt"
+    listed.write_text(f"{dataset.cases[2].name}\n")
+    assert [case.name for case in split_cases(dataset, validation=listed).validation] == [dataset.cases[2].name]
+    listed.write_text("nobody\n")
+    with pytest.raises(DatasetError, match="nobody"):
+        split_cases(dataset, validation=listed)

@@ -1,0 +1,80 @@
+"""Patches: image and truth stay together, and every voxel shown to the network was really there."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skipseg.training.cache import CachedCase
+from skipseg.training.sampling import PatchSampler, SpatialSettings
+
+STILL = SpatialSettings(turn_share=0, flips=(False, False, False))
+
+
+def case(shape, seed=0):
+    """Voxel values equal to their class, so that image and truth of any patch must agree."""
+    classes = np.zeros(shape, np.uint8)
+    middle = tuple(slice(side // 3, max(side // 3 + 1, 2 * side // 3)) for side in shape)
+    classes[middle] = 1 + np.random.default_rng(seed).integers(0, 2)
+    places = tuple(np.argwhere(classes == value).astype(np.int32) for value in (1, 2) if (classes == value).any())
+    return CachedCase(classes[None].astype(np.float16), classes, places)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(*[st.integers(3, 30)] * 3), st.integers(0, 1000))
+def test_image_and_truth_of_a_patch_agree_voxel_for_voxel(shape, seed):
+    sampler = PatchSampler([case(shape, seed)], (12, 10, 9), 2, seed, SpatialSettings(turn_share=0))
+    images, classes = sampler.draw(seed)
+    assert images.shape == (2, 1, 12, 10, 9)
+    assert torch.equal(images[:, 0].long(), classes)
+
+
+def test_image_and_truth_of_turned_patches_agree_away_from_edges():
+    sampler = PatchSampler([case((30, 32, 28))], (24, 24, 24), 4, 0, SpatialSettings(turn_share=1))
+    images, classes = sampler.draw(3)
+    inside = (images[:, 0] - images[:, 0].round()).abs() < 1e-3
+    assert inside.float().mean() > 0.6
+    assert (images[:, 0].round().long() == classes)[inside].float().mean() > 0.99
+
+
+def test_a_step_is_drawn_alike_by_whoever_draws_it_and_steps_differ():
+    cases = [case((20, 20, 20), seed) for seed in range(5)]
+    first, second = (PatchSampler(cases, (8, 8, 8), 3, 7, SpatialSettings()) for _ in range(2))
+    first.draw(0)
+    assert torch.equal(first.draw(4)[0], second.draw(4)[0])
+    assert not torch.equal(second.draw(4)[0], second.draw(5)[0])
+
+
+def test_every_case_is_seen_once_before_any_comes_again():
+    cases = [CachedCase(np.full((1, 8, 8, 8), i, np.float16), np.zeros((8, 8, 8), np.uint8), ()) for i in range(7)]
+    sampler = PatchSampler(cases, (8, 8, 8), 7, 0, STILL)
+    for step in range(3):
+        assert sorted(sampler.draw(step)[0][:, 0, 0, 0, 0].tolist()) == list(range(7))
+
+
+def test_a_patch_that_holds_the_whole_case_shows_all_of_it():
+    values = np.random.default_rng(0).normal(size=(1, 7, 9, 8)).astype(np.float16)
+    whole = CachedCase(values, np.zeros((7, 9, 8), np.uint8), ())
+    images, _ = PatchSampler([whole], (8, 12, 8), 1, 0, STILL).draw(0)
+    assert torch.count_nonzero(images) == np.count_nonzero(values)
+
+
+def test_patches_are_centred_on_labels_as_often_as_asked():
+    classes = np.zeros((60, 60, 60), np.uint8)
+    classes[2:4, 2:4, 2:4] = 1
+    rare = CachedCase(classes[None].astype(np.float16), classes, (np.argwhere(classes == 1).astype(np.int32),))
+    seen = [PatchSampler([rare], (12, 12, 12), 4, 0, STILL).draw(step)[1].amax((1, 2, 3)) for step in range(50)]
+    assert 0.4 < torch.cat(seen).float().mean() < 0.65
+
+
+@pytest.mark.parametrize("depth", [1, 5])
+def test_a_2d_patch_comes_from_one_slice(depth):
+    classes = np.zeros((20, 22, depth), np.uint8)
+    classes[5:9, 5:9, depth // 2] = 1
+    image = np.broadcast_to(np.arange(depth, dtype=np.float16), (20, 22, depth))[None]
+    sampler = PatchSampler([CachedCase(image, classes, (np.argwhere(classes == 1),))], (16, 16), 6, 0, STILL)
+    images, truth = sampler.draw(0)
+    assert images.shape == (6, 1, 16, 16)
+    assert all(len(patch.unique()) == 1 for patch in images)
+    assert truth[images[:, 0] == depth // 2].any() or depth == 1
