@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +13,11 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartParser
 
-from skipseg.models.errors import UsageError
+from skipseg.models.errors import NotReady, UsageError
 from skipseg.models.scans.limits import Limits
+from skipseg.service.logs import NAME
+
+log = logging.getLogger(NAME)
 
 PART = "scan"
 OTHER_FIELDS = 16  # form fields beside the scans that are put up with
@@ -22,12 +27,23 @@ OTHER_FIELDS = 16  # form fields beside the scans that are put up with
 async def uploaded_scans(request: Request, limits: Limits) -> AsyncIterator[list[UploadFile]]:
     """The parts called ``scan`` in order, spooled to disk when they are large, and gone afterwards.
 
-    Raises ``UsageError`` when the body is no multipart form or has no such part.
+    Raises ``UsageError`` when the body is no multipart form or has no such part, ``NotReady`` when the disk is full.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise UsageError(f"send the scan as the part {PART!r} of multipart/form-data, such as: curl -F {PART}=@FILE")
-    async with request.form(max_files=limits.channels, max_fields=OTHER_FIELDS) as form:
+    form = await _read_form(request, limits.channels)
+    try:
         yield _scans(form)
+    finally:
+        await form.close()
+
+
+async def _read_form(request: Request, most: int) -> FormData:
+    try:
+        return await request.form(max_files=most, max_fields=OTHER_FIELDS)
+    except OSError as error:
+        log.error("upload not kept", extra={"fields": {"reason": os.strerror(error.errno or 0)}})
+        raise NotReady("the server's disk could not keep the upload; free space there, or try again later") from None
 
 
 def _scans(form: FormData) -> list[UploadFile]:

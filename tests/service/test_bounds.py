@@ -1,12 +1,15 @@
 """Limits are kept before memory is taken."""
 
 import socket
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from bundles import small_bundle
 from scan_files import nifti
+from servers import registry_without_shipped, serving
 
 PATH = "/v1/segmentations"
 
@@ -60,6 +63,35 @@ def test_when_every_place_is_taken_the_next_is_told_when_to_come_back(lonely, sc
     assert (answer.status_code, answer.json()["code"]) == (429, "queue_full")
     assert int(answer.headers["Retry-After"]) >= 1
     assert lonely.client.post(PATH, files={"scan": scan}).status_code == 200
+
+
+def test_a_disk_that_is_full_is_told_and_survived(tmp_path, scan) -> None:
+    """A limit on the size of files stands for the full disk: writing fails alike."""
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("only Linux limits another process")
+    registry_without_shipped(tmp_path).add(small_bundle(tmp_path / "bundle").folder)
+    with serving(tmp_path) as server, server.client() as client:
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1_100_000, 1_100_000))
+        full = client.post(PATH, files={"scan": bytes(3_000_000)})
+        assert (full.status_code, full.json()["code"]) == (503, "not_ready")
+        assert "disk" in full.json()["detail"]
+        assert client.post(PATH, files={"scan": scan}).status_code == 200
+
+
+def test_a_client_that_leaves_during_its_upload_is_no_error_of_ours(server, client) -> None:
+    def gone() -> int:
+        return sum(line.get("status") == 499 for line in server.lines())
+
+    before, url = gone(), urlsplit(server.url)
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        connection.sendall(_head("Content-Length: 100000").replace(b"tions ", b"tions?model=small ") + b"--b\r\n")
+        time.sleep(0.1)
+    ends = time.monotonic() + 30
+    while gone() == before and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert gone() == before + 1
+    assert not any(line["event"] == "request failed" for line in server.lines())
 
 
 def _connection(lonely) -> socket.socket:
