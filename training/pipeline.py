@@ -27,6 +27,7 @@ from skipseg.training.split import Split, split_cases
 from skipseg.training.validate import Validation
 
 DEFAULT_MINUTES = 60.0
+HURRIED_MINUTES = 2.0  # so short a run has few steps; 60 on phantoms reached Dice 0.56 without hurry, 0.87 with it
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,20 @@ def _fit(
         network=network,
         sampler=sampler,
         budget=budget,
-        settings=FitSettings(whole_batch_dice=setup.plan.whole_batch_dice),
+        settings=_settings(options, setup.plan.whole_batch_dice),
         device=device,
         precision=setup.precision,
         checkpoint=work / "checkpoint.safetensors",
         validate=validation if len(validation) else None,
         watch=display.moment,
     )
+
+
+def _settings(options: TrainOptions, whole_batch_dice: bool) -> FitSettings:
+    """Larger steps and a shorter warm-up where there is time for few."""
+    if options.minutes is not None and options.minutes <= HURRIED_MINUTES:
+        return FitSettings(learning_rate=5e-3, warm_up_steps=10, whole_batch_dice=whole_batch_dice)
+    return FitSettings(whole_batch_dice=whole_batch_dice)
 
 
 def _budget(options: TrainOptions, cases: int, batch: int, reserve: float, spent: float) -> Budget:
