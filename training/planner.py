@@ -15,6 +15,7 @@ from skipseg.models.networks.recipes import UNetRecipe
 from skipseg.models.plan import Channel, Plan
 from skipseg.training.fingerprint import ChannelIntensities, Fingerprint
 
+SMALLEST_BATCH = 2
 SMALLEST_BOTTOM = 4  # voxels per axis that the coarsest resolution keeps (Isensee 2021)
 ANISOTROPIC = 2.0  # an axis this much coarser than the finest is neither pooled nor convolved along yet
 FEW_CASES = (
@@ -59,10 +60,13 @@ class TrainingPlan(BaseModel):
     reasons: tuple[str, ...] = ()
 
 
-def make_plan(fingerprint: Fingerprint, device: torch.device, memory: int | None = None) -> TrainingPlan:
+def make_plan(
+    fingerprint: Fingerprint, device: torch.device, memory: int | None = None, hurried: bool = False
+) -> TrainingPlan:
     """Decide patch, batch, depth, widths, spacing, orientation and normalisation.
 
-    ``memory`` in bytes overrides what the device has free. Raises ``PlanError`` when not even the smallest patch fits.
+    ``memory`` in bytes overrides what the device has free; ``hurried`` makes the batch as small as it may be, for more
+    steps in little time. Raises ``PlanError`` when not even the smallest patch fits.
     """
     effort = GPU if device.type == "cuda" else CPU
     memory = memory or _memory(device)
@@ -71,7 +75,9 @@ def make_plan(fingerprint: Fingerprint, device: torch.device, memory: int | None
     voxels = effort.patch_voxels[fingerprint.dimensions]
     while voxels >= 16**fingerprint.dimensions:
         patch, recipe = _network(fingerprint, shape, spacing, voxels, effort)
-        batch = min(max(round(effort.batch_voxels[fingerprint.dimensions] / prod(patch)), 2), 16)
+        batch = SMALLEST_BATCH
+        if not hurried:
+            batch = min(max(round(effort.batch_voxels[fingerprint.dimensions] / prod(patch)), batch), 16)
         needed = training_bytes(recipe, patch, batch)
         if needed <= 0.7 * memory:
             return _told(fingerprint, spacing, shape, patch, recipe, batch, needed, device)
