@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
 
+import torch
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import UploadFile
 from torch import Tensor
@@ -80,7 +81,10 @@ class _Way:
 
     def infer(self, prepared: Prepared) -> Tensor:
         with self.record.stages.measure("network"):
-            return self.predictor.infer(prepared)
+            scores = self.predictor.infer(prepared)
+            if scores.is_cuda:
+                torch.cuda.synchronize(scores.device)  # or this would time the launch, and the next stage the network
+            return scores
 
     def close(self, scores: Tensor, prepared: Prepared, volume: Volume) -> WrittenMask:
         with self.record.stages.measure("postprocess"):

@@ -28,8 +28,12 @@ class Server:
 
 
 def open_server(settings: Settings) -> Server:
-    """Put a server together; nothing is loaded yet. Raises ``UsageError`` for a device that is not there."""
+    """Put a server together; nothing is loaded yet.
+
+    Raises ``UsageError`` for a device that is not there, ``OSError`` for a data folder that cannot be read.
+    """
     registry = Registry(settings.registry)
+    registry.models()  # a folder that cannot be read is said now, by the command, and not by a thread of a server
     device = Device(settings.queue_size)
     models = LoadedModels(registry, device, settings.device)
     segmenter = Segmenter(device, settings.threads, settings.limits)

@@ -36,7 +36,18 @@ class RunningServer:
         return self.process.wait(timeout=PATIENCE_S)
 
     def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def line_of(self, answer: httpx.Response) -> dict:
+        """The log line of a request; it is written when the answer is on its way already."""
+        request_id = answer.headers["X-Request-Id"]
+        ends = time.monotonic() + PATIENCE_S
+        while time.monotonic() < ends:
+            for line in self.lines():
+                if line.get("request_id") == request_id:
+                    return line
+            time.sleep(0.01)
+        raise AssertionError("the request was not logged")
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=PATIENCE_S)

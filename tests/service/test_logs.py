@@ -24,14 +24,14 @@ def test_no_log_line_and_no_answer_holds_what_a_scan_says_of_a_patient(server, c
             )
             told = answer.content if answer.status_code == 200 else answer.text.replace(PATIENT.lower(), "").encode()
             assert PATIENT.encode() not in _unzipped(told) + str(answer.headers).encode()
-    client.get(f"/{PATIENT}/{PATIENT}?{PATIENT}")
+    server.line_of(client.get(f"/{PATIENT}/{PATIENT}?{PATIENT}"))
     assert len(server.lines()) - before == 10
     assert PATIENT.lower() not in server.log.read_text().lower()
 
 
 def test_a_request_is_one_line_with_its_stages_and_shape(server, client, scan) -> None:
     answer = client.post("/v1/segmentations?model=small", files={"scan": scan})
-    line = next(line for line in server.lines() if line.get("request_id") == answer.headers["X-Request-Id"])
+    line = server.line_of(answer)
     assert line["event"] == "request"
     assert (line["method"], line["route"], line["status"]) == ("POST", "/v1/segmentations", 200)
     assert (line["model"], line["shape"]) == ("small@1", [1, 20, 24, 13])
@@ -41,7 +41,7 @@ def test_a_request_is_one_line_with_its_stages_and_shape(server, client, scan) -
 
 def test_a_refusal_is_logged_with_its_code(server, client) -> None:
     answer = client.post("/v1/segmentations?model=nobody")
-    line = next(line for line in server.lines() if line.get("request_id") == answer.headers["X-Request-Id"])
+    line = server.line_of(answer)
     assert (line["status"], line["code"]) == (404, "model_unknown")
 
 
