@@ -95,14 +95,14 @@ class Anatomy:
 
 
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
-    """A patient of about 48 x 40 x 56 mm, each one a little different, lying off the scanner's origin.
+    """A patient of about 48 x 40 x 52 mm, each one a little different, lying off the scanner's origin.
 
-    Every labelled signal occurs in unlabelled tissue as well: the lesion is as bright as the fat around the body, the
-    organ as the muscle on the other side, the vessel as dark as the air-filled gut. Brightness alone tells nothing.
+    Every labelled signal occurs in unlabelled tissue as well: the lesion is as bright as the nodes, the organ as the
+    muscle, the vessel as dark as the gut and almost as the air outside. No window of brightness finds them.
     """
     centre = _vary(rng, (0, 0, 0), 40)
     at = _Placing(rng, centre)
-    fat = at.ellipsoid((0, 0, 0), (24, 20, 28))
+    fat = at.ellipsoid((0, 0, 0), (24, 20, 26))
     body = Ellipsoid(fat.centre, _shrunk(fat.radii, 0.86), fat.angles)
     organ = at.ellipsoid((8, -1, 0), (12, 11, 15))
     lesion = at.ellipsoid((9, -1, 1), (7, 7, 8))
@@ -114,8 +114,8 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
             Tissue(body, 0.42),
             Tissue(at.ellipsoid((-10, -6, -3), (4, 4, 8)), 0.66),  # muscle
             Tissue(at.ellipsoid((1, -10, 10), (4, 4, 4)), 0.12),  # gut
-            Tissue(at.ellipsoid((-9, -2, 14), (4, 4, 4)), 1.3),  # node
-            Tissue(at.ellipsoid((-7, -2, -15), (4, 4, 4)), 1.3),  # node
+            Tissue(at.ellipsoid((-9, -2, 13), (4, 4, 4)), 1.3),  # node
+            Tissue(at.ellipsoid((-7, -2, -14), (4, 4, 4)), 1.3),  # node
             Tissue(Both(organ, body), 0.66, label=1),
             Tissue(Both(lesion, organ), 1.3, label=2),
             Tissue(Both(vessel, body), 0.12, label=3),

@@ -22,8 +22,8 @@ from skipseg.models.scans.geometry import Geometry, Turn
 from skipseg.models.scans.volume import Source, Volume
 from skipseg.training.anatomy import NAMES, Anatomy, Points, draw_anatomy
 
-FIELD_OF_VIEW = (53.0, 45.0, 61.0)  # mm along patient axes: the whole of a patient with a rim of air
-NOISE = 0.05  # of the brightest tissue
+FIELD_OF_VIEW = (53.0, 46.0, 58.0)  # mm along patient axes: the whole of a patient with a rim of air
+NOISE = 0.05  # standard deviation, where fat has a signal of 0.8
 BIAS = 0.2  # how far brightness may drift, as a natural logarithm
 SUBVOXELS = 2  # samples per voxel and axis: what partial volume is made of
 
@@ -38,7 +38,7 @@ class Phantom:
 
 
 def make_phantom(seed: int) -> Phantom:
-    """A 3D scan of about 40 to 56 voxels a side; equal seeds give equal phantoms."""
+    """A 3D scan of about 40 voxels a side; equal seeds give equal phantoms."""
     rng = np.random.default_rng(seed)
     anatomy = draw_anatomy(rng)
     return _scan(rng, anatomy, _draw_grid(rng, anatomy), Source("nifti"))
@@ -88,8 +88,8 @@ def points_of(geometry: Geometry, shift: tuple[float, float, float] = (0.0, 0.0,
 
 def _draw_grid(rng: np.random.Generator, anatomy: Anatomy) -> Geometry:
     """A grid of its own size around the patient: thicker slices, tilted up to 15 degrees, any array orientation."""
-    spacing = np.append(rng.uniform(1.0, 1.15, 2), rng.uniform(1.25, 1.5))
-    counts = np.rint(np.divide(FIELD_OF_VIEW, spacing)).astype(int) + rng.integers(-1, 3, 3)
+    spacing = np.append(rng.uniform(1.12, 1.22, 2), rng.uniform(1.4, 1.55))
+    counts = np.rint(np.divide(FIELD_OF_VIEW, spacing)).astype(int) + rng.integers(-1, 2, 3)
     shape = (int(counts[0]), int(counts[1]), int(counts[2]))
     tilt = Rotation.from_euler("xyz", rng.uniform(-15, 15, 3), degrees=True).as_matrix()
     turn = Turn(tuple(int(axis) for axis in rng.permutation(3)), tuple(bool(flip) for flip in rng.integers(0, 2, 3)))
