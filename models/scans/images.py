@@ -6,6 +6,7 @@ left alone: values are taken as stored.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,5 +95,5 @@ def _pil_errors() -> Iterator[None]:
         yield
     except UnidentifiedImageError:
         raise ScanCorrupt("the PNG header is damaged; copy or upload the file again") from None
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as problem:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error) as problem:
         raise ScanCorrupt(f"the PNG is damaged or cut short ({problem}); copy or upload it again") from problem

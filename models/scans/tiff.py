@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -21,7 +22,7 @@ from skipseg.models.errors import ScanCorrupt, ScanFormatUnknown, ScanUnusable
 from skipseg.models.scans.images import image_volume
 from skipseg.models.scans.itk import as_path, read_pixels
 from skipseg.models.scans.limits import Limits
-from skipseg.models.scans.streams import MAX_DEFLATE_RATIO, InflateError, ScanSource, byte_count, open_source
+from skipseg.models.scans.streams import BLOCK, MAX_DEFLATE_RATIO, InflateError, ScanSource, byte_count, open_source
 from skipseg.models.scans.tiff_structure import check_structure
 from skipseg.models.scans.volume import Volume
 
@@ -45,7 +46,9 @@ _DAMAGE = (  # what tifffile raises over broken tags; TiffFileError is a ValueEr
     OverflowError,
     ZeroDivisionError,
     EOFError,
+    NotImplementedError,
     struct.error,
+    zlib.error,
     InflateError,
 )
 _ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
@@ -68,6 +71,7 @@ def read_tiff(source: ScanSource, limits: Limits) -> Volume:
         channels = _page_channels(tiff, pages)
         _check_page(first)
         limits.check_shape((pages // channels, *first.shape), channels)
+        limits.check_shape(first.chunks)
         _check_pages(tiff, length)
         pixels = _decode(source, tiff)
         opaque = _opaque(first)
@@ -107,12 +111,12 @@ def _pages(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
 
 
 def _kind(page: tifffile.TiffPage) -> tuple[object, ...]:
-    return page.shape, page.dtype, page.axes, page.compression, page.photometric, page.extrasamples
+    return page.shape, page.chunks, page.dtype, page.bitspersample, page.axes, page.compression, page.extrasamples
 
 
 def _check_pages(tiff: tifffile.TiffFile, length: int) -> None:
     first, stored = tiff.pages.first, 0
-    claimed = prod(first.shape) * first.bitspersample // 8
+    claimed = max(prod(first.shape), prod(first.chunks)) * first.bitspersample // 8  # a tile may exceed the image
     for page in _pages(tiff):
         if _kind(page) != _kind(first):
             raise ScanUnusable("all pages of a stack must have one size and kind; these differ; save the scan alone")
@@ -147,8 +151,18 @@ def _check_segments(page: tifffile.TiffPage) -> None:
     most, file = prod(page.chunks) * np.dtype(page.dtype).itemsize, page.parent.filehandle
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         file.seek(offset)
-        if len(isal_zlib.decompressobj().decompress(file.read(count), max_length=most + 1)) > most:
+        if _inflates_beyond(file.read(count), most):
             raise ScanCorrupt("a part of the TIFF expands beyond the size it claims; export the image again")
+
+
+def _inflates_beyond(data: bytes, most: int) -> bool:
+    inflater, size = isal_zlib.decompressobj(), 0
+    while size <= most and not inflater.eof:
+        block = inflater.decompress(data, max_length=BLOCK)
+        if not block:
+            return False
+        size, data = size + len(block), inflater.unconsumed_tail
+    return size > most
 
 
 def _through_libtiff(source: ScanSource, shape: tuple[int, ...], page: tifffile.TiffPage) -> NDArray[np.float32]:
