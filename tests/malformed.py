@@ -230,15 +230,24 @@ OTHERS = {
         lambda: mha("ElementDataFile = /etc/passwd"), ScanFormatUnknown, ("another file",), "a.mha"
     ),
     "mha that names another file with a colon": Malformed(
-        lambda: mha("ElementDataFile : /etc/passwd"), ScanCorrupt, ("Key = value",), "a.mha"
+        lambda: mha("ElementDataFile : /etc/passwd"), ScanFormatUnknown, ("another file",), "a.mha"
     ),
-    "mha that hides its place": Malformed(
-        lambda: mha("Comment =", data=b"ElementDataFile = /etc/passwd\n"), ScanCorrupt, ("Key = value",), "a.mha"
+    "mha whose short line hides another file": Malformed(
+        lambda: mha("Offset = 1", data=b"ElementDataFile = /etc/passwd\n"),
+        ScanCorrupt,
+        ("Offset", "3 numbers"),
+        "a.mha",
+    ),
+    "mha whose empty line hides another file": Malformed(
+        lambda: mha("Color =", data=b"ElementDataFile = /etc/passwd\n"), ScanCorrupt, _SHORT, "a.mha"
+    ),
+    "nrrd that names another file like a key": Malformed(
+        lambda: nrrd("data file: /etc/a:=b"), ScanFormatUnknown, ("another file",), "a.nrrd"
     ),
     "mha of text": Malformed(lambda: mha(BinaryData="False"), ScanFormatUnknown, ("binary",), "a.mha"),
     "mha cut short": Malformed(lambda: mha(data=bytes(59)), ScanCorrupt, _SHORT, "a.mha"),
-    "mha with a size missing": Malformed(lambda: mha(DimSize="5 4"), ScanCorrupt, ("header",), "a.mha"),
-    "mha of negative size": Malformed(lambda: mha(DimSize="5 -4 3"), ScanTooLarge, ("voxels",), "a.mha"),
+    "mha with a size missing": Malformed(lambda: mha(DimSize="5 4"), ScanCorrupt, ("DimSize", "3 counts"), "a.mha"),
+    "mha of negative size": Malformed(lambda: mha(DimSize="5 -4 3"), ScanCorrupt, ("DimSize", "3 counts"), "a.mha"),
     "mha of spacing 0": Malformed(lambda: mha(ElementSpacing="0 1 1"), ScanUnusable, ("spacing",), "a.mha"),
     "mha with a singular direction": Malformed(
         lambda: mha(TransformMatrix="1 0 0 1 0 0 0 0 1"), ScanUnusable, ("singular",), "a.mha"

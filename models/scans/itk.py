@@ -22,7 +22,7 @@ from skipseg.models.scans.finite import require_finite
 from skipseg.models.scans.geometry import Geometry
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.streams import MAX_DEFLATE_RATIO, ScanSource, byte_count, open_source, starts_with
-from skipseg.models.scans.text_headers import MOST_HEADER_BYTES, TextHeader, check_mha, check_nrrd
+from skipseg.models.scans.text_headers import MOST_HEADER_BYTES, TextHeader, parse_mha, parse_nrrd
 from skipseg.models.scans.volume import Source, Volume
 
 sitk.ProcessObject.GlobalWarningDisplayOff()  # ITK would print about users' files to stderr
@@ -59,7 +59,7 @@ class ItkGrid:
     origin: tuple[float, ...]
     spacing: tuple[float, ...]
     direction: tuple[float, ...]
-    space: tuple[tuple[str, str], ...] = ()  # of an NRRD file: its own words for the same
+    own_words: tuple[tuple[str, str], ...] = ()  # of an NRRD file, for the same
 
     @classmethod
     def of(cls, geometry: Geometry) -> ItkGrid:
@@ -79,12 +79,12 @@ class ItkGrid:
 
 def read_nrrd(source: ScanSource, limits: Limits) -> Volume:
     """Read an NRRD file that carries its own voxels; raises as ``read_scan``."""
-    return _read(source, limits, "nrrd", "NrrdImageIO", check_nrrd)
+    return _read(source, limits, "nrrd", "NrrdImageIO", parse_nrrd)
 
 
 def read_mha(source: ScanSource, limits: Limits) -> Volume:
     """Read a MetaImage file that carries its own voxels (.mha); raises as ``read_scan``."""
-    return _read(source, limits, "mha", "MetaImageIO", check_mha)
+    return _read(source, limits, "mha", "MetaImageIO", parse_mha)
 
 
 def encode_itk(voxels: NDArray[np.unsignedinteger], grid: ItkGrid, suffix: str, compressed: bool) -> bytes:
@@ -115,7 +115,7 @@ def _in_own_words(nrrd: bytes, grid: ItkGrid) -> bytes:
     """Repeat the scan's placing fields word for word: ITK writes spacing times direction, which rounds bits."""
     header, blank, voxels = nrrd.partition(b"\n\n")
     lines = header.split(b"\n")
-    for name, value in grid.space:
+    for name, value in grid.own_words:
         vectors = value.replace("none", "").strip()  # a scan's channel axis has no direction, and a mask no such axis
         lines = [f"{name}: {vectors}".encode() if line.startswith(f"{name}:".encode()) else line for line in lines]
     return b"\n".join(lines) + blank + voxels
@@ -138,20 +138,29 @@ def as_path(source: ScanSource) -> Iterator[Path]:
     if isinstance(source, Path):
         yield source
         return
+    with _copied(source, b"", 0) as path:
+        yield path
+
+
+@contextmanager
+def _copied(source: ScanSource, header: bytes, skip: int) -> Iterator[Path]:
+    """A temporary file of ``header`` and what follows the first ``skip`` bytes, alone in its folder."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scan"
         with path.open("wb") as file, open_source(source) as content:
+            file.write(header)
+            content.seek(skip)
             shutil.copyfileobj(content, file)
         yield path
 
 
 def _read(
-    source: ScanSource, limits: Limits, name: str, image_io: str, check: Callable[[bytes, int], TextHeader]
+    source: ScanSource, limits: Limits, name: str, image_io: str, parse: Callable[[bytes, int], TextHeader]
 ) -> Volume:
     length = byte_count(source)
     limits.check_bytes(length)
-    text = check(starts_with(source, MOST_HEADER_BYTES), length)
-    with as_path(source) as path:
+    text = parse(starts_with(source, MOST_HEADER_BYTES), length)
+    with _copied(source, text.clean, text.length) as path:
         reader = _reader(path, image_io)
         with itk_errors():
             reader.ReadImageInformation()
@@ -183,6 +192,6 @@ def _check_claims(
     claimed = prod(size) * channels * _BYTES[reader.GetPixelID()]
     if claimed > stored_bytes * (MAX_DEFLATE_RATIO if text.compressed else 1):
         raise ScanCorrupt("the file ends before the voxels its header claims; copy or upload it again")
-    grid = ItkGrid(reader.GetOrigin(), reader.GetSpacing(), reader.GetDirection(), text.space)
+    grid = ItkGrid(reader.GetOrigin(), reader.GetSpacing(), reader.GetDirection(), text.place)
     x, y, z = [*size, 1][:3]
     return Geometry((x, y, z), grid.affine()), grid

@@ -1,6 +1,7 @@
 """NIfTI files are read as nibabel reads them, and faster to say no."""
 
 import gzip
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -98,3 +99,15 @@ def test_limits_are_the_callers(tmp_path) -> None:
     path = tmp_path / "scan.nii"
     path.write_bytes(nifti(RAMP))
     assert read_nifti(path, Limits(file_bytes=592, voxels=120, channels=1)).channels == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["anatomical.nii", "functional.nii", "example4d.nii.gz", "example_nifti2.nii.gz", "reoriented_anat_moved.nii"],
+)
+def test_the_files_that_travel_with_nibabel_are_read_as_nibabel_reads_them(name: str) -> None:
+    path = Path(nib.__file__).parent / "tests" / "data" / name
+    expected, volume = nib.load(path), read_scan(path)
+    values = expected.get_fdata().astype(np.float32)
+    assert np.array_equal(volume.geometry.affine, expected.affine)
+    assert np.array_equal(volume.voxels, np.moveaxis(values.reshape(*values.shape[:3], -1), -1, 0))
