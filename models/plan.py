@@ -39,7 +39,7 @@ class Plan(BaseModel):
     channels: tuple[Channel, ...] = Field(min_length=1)
     orientation: str | None  # the scan's axes are turned to this, such as RAS; None keeps them as stored
     spacing: tuple[float, ...] | None  # mm per network voxel along each of `dimensions` axes; None keeps the scan's own
-    crop_to_nonzero: bool = False  # cut away the empty border before normalising
+    crop_to_content: bool = False  # cut away the background around it before normalising (scans/content.py)
     tile: tuple[int, ...]  # voxels the network sees at once
     overlap: float = Field(default=0.5, ge=0, lt=0.95)  # share of a tile that its neighbour covers again
     network: NetworkRecipe

@@ -18,6 +18,7 @@ from torch import Tensor
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.plan import Channel, Plan
 from skipseg.models.resample import resample, resample_rows
+from skipseg.models.scans.content import content, content_box
 from skipseg.models.scans.geometry import Geometry, Scalar, Turn
 from skipseg.models.scans.volume import Volume
 
@@ -57,10 +58,10 @@ def prepare(volume: Volume, plan: Plan) -> Prepared:
         names = ", ".join(channel.name for channel in plan.channels)
         raise ScanUnusable(f"this model needs {len(plan.channels)} channels ({names}); the scan has {volume.channels}")
     placement = place(volume, plan)
-    image = torch.from_numpy(np.ascontiguousarray(_inside(volume.voxels, placement)))
-    image = torch.stack(
-        [_normalise(values, how, plan.crop_to_nonzero) for values, how in zip(image, plan.channels, strict=True)]
-    )
+    inside = np.ascontiguousarray(_inside(volume.voxels, placement))
+    measured = torch.from_numpy(content(inside)) if plan.crop_to_content else None
+    image = torch.from_numpy(inside)
+    image = torch.stack([_normalise(values, how, measured) for values, how in zip(image, plan.channels, strict=True)])
     return Prepared(resample(image, placement.grid), placement)
 
 
@@ -90,7 +91,7 @@ def place(volume: Volume, plan: Plan) -> Placement:
     """Decide how the network's grid lies in the scan's."""
     turn = volume.geometry.turn_to(plan.orientation or volume.geometry.orientation)
     turned = volume.geometry.turned(turn)
-    box = _nonzero_box(turn.apply(volume.voxels)) if plan.crop_to_nonzero else _whole(turned.shape)
+    box = content_box(turn.apply(volume.voxels)) if plan.crop_to_content else _whole(turned.shape)
     grid = [side.stop - side.start for side in box]
     for axis, target in enumerate(plan.spacing or ()):
         grid[axis] = max(round(grid[axis] * turned.spacing[axis] / target), 1)
@@ -110,21 +111,10 @@ def _whole(shape: tuple[int, int, int]) -> tuple[slice, slice, slice]:
     return slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2])
 
 
-def _nonzero_box(voxels: NDArray[np.float32]) -> tuple[slice, slice, slice]:
-    filled = (voxels != 0).any(axis=0)
-    if not filled.any():
-        raise ScanUnusable("every voxel of the scan is zero; nothing can be segmented in it")
-    ends = []
-    for axis in range(3):
-        at = np.flatnonzero(filled.any(axis=tuple(other for other in range(3) if other != axis)))
-        ends.append(slice(int(at[0]), int(at[-1]) + 1))
-    return ends[0], ends[1], ends[2]
-
-
-def _normalise(values: Tensor, how: Channel, nonzero: bool) -> Tensor:
+def _normalise(values: Tensor, how: Channel, where: Tensor | None) -> Tensor:
     if how.normalisation == "fixed":
         return (values.clamp(how.low, how.high) - how.mean) / how.std
-    measured = values[values != 0] if nonzero else values
+    measured = values if where is None else values[where]
     mean, std = _moments(measured)
     if not std > 1e-6 * max(abs(mean), 1e-30):
         raise ScanUnusable(f"every voxel of channel {how.name!r} has the same value; nothing can be segmented in it")

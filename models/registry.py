@@ -141,7 +141,7 @@ class Registry:
     def _history(self, name: str) -> list[int]:
         pointer = self.root / name / "live.json"
         if pointer.is_file():
-            return [int(version) for version in json.loads(pointer.read_text())["history"]]
+            return _read_history(pointer)
         return [1] if name in _shipped() else []
 
     def _write_history(self, name: str, history: list[int]) -> None:
@@ -159,6 +159,15 @@ def open_model(reference: str, registry: Registry) -> Bundle:
     if "/" in reference or "\\" in reference:
         raise ModelUnknown("there is no bundle in that folder: expected bundle.json and weights.safetensors")
     return registry.resolve(reference).open()
+
+
+def _read_history(pointer: Path) -> list[int]:
+    try:
+        return [int(version) for version in json.loads(pointer.read_text(encoding="utf-8"))["history"]]
+    except (ValueError, KeyError, TypeError):
+        raise ModelConflict(
+            f"live.json of {pointer.parent.name} is damaged; remove it and promote the version that should be live"
+        ) from None
 
 
 def _shipped() -> list[str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.errors import DatasetError
+from skipseg.models.scans.content import content_box
 from skipseg.models.scans.geometry import Geometry
 from skipseg.training.dataset import Case, Dataset, read_case
 from skipseg.training.truth import PICTURES
@@ -70,7 +71,7 @@ class Fingerprint(_Frozen):
     spacing: tuple[Spread, Spread, Spread]  # mm
     spacing_given: bool  # False for pictures that carry none: every spacing is 1 then
     anisotropy: float  # coarsest by finest of the median spacing, within the plane for single slices
-    nonzero: Spread  # share of the scan inside the box around its non-zero voxels
+    content: Spread  # share of the scan inside the box around all that is not background
     channels: tuple[ChannelIntensities, ...]
     labels: tuple[LabelSize, ...]  # without the background
 
@@ -99,7 +100,7 @@ def describe(fingerprint: Fingerprint) -> str:
         ("shape", _axes(f.shape, f.dimensions) + " voxels"),
         ("spacing", _axes(f.spacing, f.dimensions) + " mm" if f.spacing_given else "not given"),
         ("anisotropy", f"{f.anisotropy:.3g}"),
-        ("non-zero box", f"{_percent(f.nonzero.median)} of the scan ({_percent(f.nonzero.minimum)} at least)"),
+        ("content", f"{_percent(f.content.median)} of the scan ({_percent(f.content.minimum)} at least)"),
         *((f"channel {channel.name}", _intensities(channel)) for channel in f.channels),
         *((f"label {label.name}", _size(label, f)) for label in f.labels),
     ]
@@ -111,7 +112,7 @@ def describe(fingerprint: Fingerprint) -> str:
 class _Measured:
     geometry: Geometry
     spacing_given: bool
-    nonzero: float
+    content: float
     inside: NDArray[np.float32]  # (channels, up to SAMPLES) of the foreground
     counts: NDArray[np.int64]  # voxels per label, background first
 
@@ -122,7 +123,7 @@ def _measure_case(dataset: Dataset, case: Case) -> _Measured:
     return _Measured(
         geometry=image.geometry,
         spacing_given=image.source.format not in PICTURES or set(image.geometry.spacing) != {1.0},
-        nonzero=_nonzero_share(image.voxels),
+        content=_content_share(image.voxels),
         inside=_inside(image.voxels, truth > 0),
         counts=counts[list(dataset.labels.values)],
     )
@@ -135,13 +136,10 @@ def _inside(voxels: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np
     return voxels.reshape(len(voxels), -1)[:, places]
 
 
-def _nonzero_share(voxels: NDArray[np.float32]) -> float:
-    somewhere = (voxels != 0).any(axis=0)
-    share = 1.0
-    for axis in range(3):
-        along = np.flatnonzero(somewhere.any(axis=tuple({0, 1, 2} - {axis})))
-        share *= (along[-1] - along[0] + 1) / somewhere.shape[axis] if len(along) else 0.0
-    return share
+def _content_share(voxels: NDArray[np.float32]) -> float:
+    return float(
+        np.prod([(side.stop - side.start) / n for side, n in zip(content_box(voxels), voxels.shape[1:], strict=True)])
+    )
 
 
 def _summary(dataset: Dataset, measured: Sequence[_Measured]) -> Fingerprint:
@@ -161,7 +159,7 @@ def _summary(dataset: Dataset, measured: Sequence[_Measured]) -> Fingerprint:
         spacing=spacing,
         spacing_given=any(one.spacing_given for one in measured),
         anisotropy=max(medians) / min(medians),
-        nonzero=_spread([one.nonzero for one in measured]),
+        content=_spread([one.content for one in measured]),
         channels=_channels(dataset, [one.inside for one in measured if one.inside.size]),
         labels=_labels(dataset, measured),
     )

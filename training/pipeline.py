@@ -145,7 +145,8 @@ def _fit(
     spatial = SpatialSettings(flips=setup.plan.flips)
     sampler = PatchSampler(cases, setup.plan.plan.tile, setup.plan.batch, setup.seed, spatial)
     network = build(setup.plan.plan.network)
-    budget = _budget(options, len(cases), setup.plan.batch, validation.reserve(network), time.monotonic() - started)
+    spent = time.monotonic() - started
+    budget = _budget(options, len(cases), setup.plan.batch, validation.reserve(), spent, display)
     pace = FitSettings(learning_rate=5e-3, warm_up_steps=10) if _hurried(options, device) else FitSettings()
     return Fit(
         network=network,
@@ -155,7 +156,7 @@ def _fit(
         device=device,
         precision=setup.precision,
         checkpoint=work / "checkpoint.safetensors",
-        validate=validation if len(validation) else None,
+        validate=validation.within(budget.seconds or float("inf")),
         watch=display.moment,
     )
 
@@ -165,9 +166,13 @@ def _hurried(options: TrainOptions, device: torch.device) -> bool:
     return device.type == "cpu" and options.minutes is not None and options.minutes <= HURRIED_MINUTES
 
 
-def _budget(options: TrainOptions, cases: int, batch: int, reserve: float, spent: float) -> Budget:
+def _budget(options: TrainOptions, cases: int, batch: int, reserve: float, spent: float, display: Display) -> Budget:
     """Steps for epochs; for minutes what is left of them once evaluation has its share (at most a third)."""
     if options.epochs is not None:
         return Budget(steps=max(options.epochs * cases // batch, 1))
     seconds = (options.minutes or DEFAULT_MINUTES) * 60
+    if reserve > seconds / 3:
+        display.say(
+            f"evaluating the cases kept out will take about {reserve / 60:.1f} minutes, longer than planned for"
+        )
     return Budget(seconds=seconds - min(reserve, seconds / 3), spent=spent)

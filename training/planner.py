@@ -17,6 +17,7 @@ from skipseg.training.fingerprint import ChannelIntensities, Fingerprint
 
 SMALLEST_BATCH = 2
 SMALLEST_BOTTOM = 4  # voxels per axis that the coarsest resolution keeps (Isensee 2021)
+OVERLAP = 0.25  # of neighbouring tiles; half of the tile costs up to eight times the tiles
 ANISOTROPIC = 2.0  # an axis this much coarser than the finest is neither pooled nor convolved along yet
 FEW_CASES = (
     40  # a judgement: with 138 cases mirroring cost a hundredth of Dice in 7 minutes, with six it is most of the data
@@ -120,8 +121,9 @@ def _told(
         channels=tuple(_channel(channel) for channel in fingerprint.channels),
         orientation=fingerprint.orientation if fingerprint.dimensions == 3 else None,
         spacing=spacing,
-        crop_to_nonzero=fingerprint.nonzero.median < 0.75,
+        crop_to_content=fingerprint.content.median < 0.75,
         tile=patch,
+        overlap=OVERLAP,
         network=recipe,
     )
     flips = _flips(fingerprint)
@@ -132,9 +134,9 @@ def _told(
         + (": most scans have it" if plan.orientation else ": pictures have none"),
         f"spacing {_mm(spacing)}: the median of the cases" if spacing else "spacing as it comes: pictures carry none",
         *(_why_normalised(channel) for channel in plan.channels),
-        "scans are cropped to their non-zero box: most are largely empty"
-        if plan.crop_to_nonzero
-        else "scans are not cropped: they are not largely empty",
+        "scans are cropped to what is not background: that is most of them"
+        if plan.crop_to_content
+        else "scans are not cropped: little of them is background",
         f"patch {'x'.join(map(str, patch))} voxels of a median scan of {'x'.join(str(round(side)) for side in shape)}",
         f"batch {batch}: about {needed / 2**30:.2f} GiB on {device.type} while training",
         f"{len(recipe.widths)} resolutions of {recipe.widths} features, strides {recipe.strides[1:]}",
@@ -154,7 +156,7 @@ def _spacing(fingerprint: Fingerprint) -> tuple[float, ...] | None:
 
 def _shape(fingerprint: Fingerprint, spacing: tuple[float, ...] | None) -> list[float]:
     """The median scan on the network's grid, the empty border cut away."""
-    share = fingerprint.nonzero.median ** (1 / fingerprint.dimensions) if fingerprint.nonzero.median < 0.75 else 1.0
+    share = fingerprint.content.median ** (1 / fingerprint.dimensions) if fingerprint.content.median < 0.75 else 1.0
     found = zip(fingerprint.shape, fingerprint.spacing, strict=True)
     native = [(size.median, mm.median) for size, mm in found][: fingerprint.dimensions]
     return [
@@ -248,10 +250,10 @@ def _channel(measured: ChannelIntensities) -> Channel:
 def _why_normalised(channel: Channel) -> str:
     if channel.normalisation == "fixed":
         return (
-            f"channel {channel.name}: clipped to {channel.low:.4g}..{channel.high:.4g} and normalised alike in every scan, "
-            "since CT numbers are absolute"
+            f"channel {channel.name}: clipped to {channel.low:.4g}..{channel.high:.4g} and normalised alike in every "
+            "scan, since CT numbers are absolute"
         )
-    return f"channel {channel.name}: each scan by its own mean and deviation, since scanners scale differently"
+    return f"channel {channel.name}: by each scan's own mean and deviation, as scanners scale differently"
 
 
 SIDED = re.compile(r"(^|[^a-z])(left|right|l|r|lh|rh)([^a-z]|$)", re.IGNORECASE)

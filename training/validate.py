@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from skipseg.models.inference.sliding import scores_of
+from skipseg.models.inference.tiles import Tiling
 from skipseg.models.networks.recipes import build
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Precision
 from skipseg.training.cache import CachedCase
 
-LOOKED_AT = 6  # cases; the figure is an impression, the evaluation at the end is on all of them
+LOOKED_AT = 6  # cases at most; the figure is an impression, the evaluation at the end is on all of them
+LOOK_SHARE = 0.01  # of the budget that one look may take
 EVALUATION_SECONDS = 6.0  # of reading, surface distances and the report, beside the network
 
 
@@ -25,26 +26,39 @@ class Validation:
     """Mean Dice of averaged weights on a few cases kept out."""
 
     def __init__(self, cases: Sequence[CachedCase], plan: Plan, device: torch.device, precision: Precision) -> None:
-        self.cases, self.plan, self.device, self.precision = cases, plan, device, precision
+        self.cases, self.plan = list(cases), plan
+        self.device, self.precision = device, precision
         self.network = build(plan.network).to(device).eval()
-
-    def __len__(self) -> int:
-        return len(self.cases)
+        a_tile = self._tile_seconds() if cases else 0.0
+        self._seconds = [a_tile * self._tiles(case) for case in cases]
 
     def __call__(self, weights: dict[str, Tensor]) -> float:
         self.network.load_state_dict(weights)
-        scores = [score for case in self.cases[:LOOKED_AT] for score in self._dice(case)]
-        return float(np.mean(scores)) if scores else float("nan")
+        return float(np.mean([score for case in self.cases[:LOOKED_AT] for score in self._dice(case)]))
 
-    def reserve(self, network: nn.Module) -> float:
-        """Seconds that the evaluation at the end will take, judged from segmenting one case now."""
-        if not self.cases:
-            return 0.0
-        self.network.load_state_dict(copy.deepcopy(network.state_dict()))
-        self._classes(self.cases[0])
-        before = time.monotonic()
-        self._classes(self.cases[0])
-        return EVALUATION_SECONDS + 1.5 * len(self.cases) * (time.monotonic() - before)
+    def reserve(self) -> float:
+        """Seconds that the evaluation at the end will take."""
+        return EVALUATION_SECONDS + 1.3 * sum(self._seconds) if self.cases else 0.0
+
+    def within(self, budget_seconds: float) -> Validation | None:
+        """The cases that can be looked at cheaply within a budget, or None when not even one can."""
+        spent = np.cumsum(self._seconds)
+        self.cases = [case for case, used in zip(self.cases, spent, strict=True) if used < LOOK_SHARE * budget_seconds]
+        return self if self.cases else None
+
+    def _tiles(self, case: CachedCase) -> int:
+        size = [max(length, side) for length, side in zip(case.classes.shape, self.plan.tile, strict=False)]
+        slices = 1 if self.plan.dimensions == 3 else case.classes.shape[-1]
+        return slices * len(Tiling.over(size, self.plan.tile, self.plan.overlap))
+
+    @torch.inference_mode()
+    def _tile_seconds(self) -> float:
+        """Of one tile, the first one of all left out because kernels are set up in it."""
+        tile = torch.zeros(len(self.plan.channels), *self.plan.tile)
+        for _ in range(2):
+            before = time.monotonic()
+            scores_of(tile, self.network, self.plan, self.device, self.precision)[0].sum().item()
+        return time.monotonic() - before
 
     def _dice(self, case: CachedCase) -> list[float]:
         found = self._classes(case)

@@ -1,9 +1,9 @@
 """Sliding window: where tiles lie, and how their answers blend with one accumulator.
 
 Neighbouring tiles overlap and are blended with Gaussian weights (Isensee 2021). Tile starts form a grid and the
-Gaussian is a product over axes, so the sum of all weights at a voxel is a product over axes too. Dividing each axis' window by
-its own sum therefore makes the weights of all tiles add up to one everywhere: blending needs no second accumulator
-for the normaliser and no division at the end.
+Gaussian is a product over axes, so the sum of all weights at a voxel is a product over axes too. Dividing each axis'
+window by its own sum therefore makes the weights of all tiles add up to one everywhere: blending needs no second
+accumulator for the normaliser and no division at the end.
 """
 
 from __future__ import annotations

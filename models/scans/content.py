@@ -14,7 +14,8 @@ def content(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
     A channel has a background when most of the scan's outer faces hold its smallest value exactly: zeros around a
     skull-stripped brain, the same after normalising, the padding of a reconstruction. Without one, all is content.
     """
-    return np.logical_or.reduce([channel != _background(channel) for channel in voxels])
+    where: NDArray[np.bool_] = np.logical_or.reduce([channel != _background(channel) for channel in voxels])
+    return where
 
 
 def content_box(voxels: NDArray[np.float32]) -> Box:

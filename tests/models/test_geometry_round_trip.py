@@ -124,14 +124,21 @@ def dice(ours, truth):
     return 2 * (ours & truth).sum() / (ours.sum() + truth.sum())
 
 
-def test_what_lies_outside_the_nonzero_box_is_background():
-    voxels = np.zeros((1, 20, 21, 22), np.float32)
-    voxels[:, 4:15, 5:19, 6:17] = np.random.default_rng(0).normal(5, 1, (1, 11, 14, 11))
+@pytest.mark.parametrize("background", [0, -3.5, -1024])
+def test_what_lies_outside_the_content_is_background_whatever_value_that_has(background):
+    voxels = np.full((1, 20, 21, 22), background, np.float32)
+    voxels[:, 4:15, 5:19, 6:17] = np.random.default_rng(0).normal(50, 1, (1, 11, 14, 11))
     volume = Volume(voxels, Geometry((20, 21, 22), np.diag([-1, -1, 1, 1])), Source("nifti"))
-    prepared = prepare(volume, small_plan(crop_to_nonzero=True))
+    prepared = prepare(volume, small_plan(crop_to_content=True))
     assert prepared.image.shape == (1, 11, 14, 11)
+    assert abs(prepared.image.mean()) < 1e-3
     found = restore(torch.stack([torch.zeros(11, 14, 11), torch.ones(11, 14, 11)]), prepared.placement)
-    assert np.array_equal(found, (voxels[0] != 0).astype(np.uint8))
+    assert np.array_equal(found, (voxels[0] != background).astype(np.uint8))
+
+
+def test_a_scan_without_background_is_not_cropped():
+    volume = scan((12, 13, 14), (1, 1, 1), (0, 0, 0))
+    assert prepare(volume, small_plan(crop_to_content=True)).image.shape == (1, 12, 13, 14)
 
 
 def test_intensities_over_many_orders_of_magnitude_are_normalised_alike():

@@ -63,6 +63,16 @@ def test_a_damaged_version_cannot_be_added_or_promoted(registry, tmp_path):
     assert registry.model("brain").versions == (1, 2, 3)
 
 
+def test_a_damaged_pointer_is_named_and_mended_by_promoting(registry):
+    pointer = registry.root / "brain" / "live.json"
+    pointer.write_text("{")
+    with pytest.raises(ModelConflict, match=r"live.json of brain is damaged"):
+        registry.models()
+    pointer.unlink()
+    registry.promote("brain", 2)
+    assert live(registry) == 2
+
+
 def test_a_name_that_would_leave_the_registry_is_refused(registry, tmp_path):
     with pytest.raises(ModelConflict):
         registry.add(small_bundle(tmp_path / "bundle").folder, "../outside")

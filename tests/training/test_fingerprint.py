@@ -53,13 +53,13 @@ def test_a_label_no_case_has_is_said_to_have_no_volume(made):
     assert "in no case" in describe(f)
 
 
-def test_the_nonzero_box_is_measured(made):
+def test_the_content_box_is_measured(made):
     made.msd(1)
     image = np.zeros((9, 10, 8), np.float32)
     image[3:6, 5:10, 2:6] = 1 + made.noise((3, 5, 4))
     made.nifti("imagesTr/a0.nii.gz", image)
     f = measure(open_dataset(made.folder))
-    assert f.nonzero.median == pytest.approx(3 * 5 * 4 / 720)
+    assert f.content.median == pytest.approx(3 * 5 * 4 / 720)
 
 
 def test_pictures_have_two_dimensions_and_no_spacing(made):

@@ -19,7 +19,7 @@ def same(number):
 
 
 def fingerprint(
-    shape, spacing=(1, 1, 1), channels=("MR",), labels=("a",), dimensions=3, given=True, nonzero=1.0, cases=100
+    shape, spacing=(1, 1, 1), channels=("MR",), labels=("a",), dimensions=3, given=True, content=1.0, cases=100
 ):
     return Fingerprint(
         dataset="made up",
@@ -31,7 +31,7 @@ def fingerprint(
         spacing=tuple(map(same, spacing)),
         spacing_given=given,
         anisotropy=max(spacing) / min(spacing),
-        nonzero=same(nonzero),
+        content=same(content),
         channels=tuple(
             ChannelIntensities(
                 name=name, is_ct=name == "CT", percentile_00_5=-900, median=0, percentile_99_5=1100, mean=40, std=200,
@@ -56,7 +56,7 @@ KINDS = {
     "no spacing": fingerprint((120, 130, 90), given=False),
     "colour pictures": fingerprint((700, 600, 1), channels=("R", "G", "B"), dimensions=2, given=False),
     "small pictures": fingerprint((64, 48, 1), dimensions=2, given=False),
-    "mostly empty": fingerprint((240, 240, 155), channels=("FLAIR", "T1c"), nonzero=0.3, cases=6),
+    "mostly empty": fingerprint((240, 240, 155), channels=("FLAIR", "T1c"), content=0.3, cases=6),
 }
 
 
@@ -108,8 +108,8 @@ def test_sides_are_not_mirrored_where_labels_name_them():
 
 def test_pictures_keep_their_own_grid_and_empty_borders_are_cropped():
     plan = make_plan(KINDS["colour pictures"], CPU, MEMORY).plan
-    assert (plan.orientation, plan.spacing, plan.crop_to_nonzero) == (None, None, False)
-    assert make_plan(KINDS["mostly empty"], CPU, MEMORY).plan.crop_to_nonzero
+    assert (plan.orientation, plan.spacing, plan.crop_to_content) == (None, None, False)
+    assert make_plan(KINDS["mostly empty"], CPU, MEMORY).plan.crop_to_content
 
 
 def test_scans_too_small_for_a_u_net_are_refused():
