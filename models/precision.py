@@ -33,7 +33,8 @@ def fastest_precision(device: torch.device) -> Precision:
     """bf16 where the hardware multiplies it natively, fp32 elsewhere (emulated bf16 is slower than fp32)."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
+    found = torch.cpu.get_capabilities()
+    return "bf16" if any(found.get(unit) for unit in ("avx512_bf16", "amx_bf16", "bf16")) else "fp32"
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

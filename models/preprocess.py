@@ -20,6 +20,7 @@ from skipseg.models.plan import Channel, Plan
 from skipseg.models.resample import resample, resample_rows
 from skipseg.models.scans.content import content, content_box
 from skipseg.models.scans.geometry import Geometry, Scalar, Turn
+from skipseg.models.scans.limits import DEFAULT_LIMITS
 from skipseg.models.scans.volume import Volume
 
 SLAB_VOXELS = 2**22  # interpolated at once on the way out: 16 MiB a class
@@ -100,6 +101,7 @@ def place(volume: Volume, plan: Plan) -> Placement:
             f"the scan's spacing {_mm(turned.spacing)} mm is so much coarser than the model's "
             f"{_mm(plan.spacing or ())} mm that it would grow to {grid} voxels; check the scan's header"
         )
+    DEFAULT_LIMITS.check_shape((grid[0], grid[1], grid[2]))
     return Placement(volume.geometry, turn, box, (grid[0], grid[1], grid[2]))
 
 

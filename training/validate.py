@@ -19,7 +19,8 @@ from skipseg.training.cache import CachedCase
 
 LOOKED_AT = 6  # cases at most; the figure is an impression, the evaluation at the end is on all of them
 LOOK_SHARE = 0.01  # of the budget that one look may take
-EVALUATION_SECONDS = 6.0  # of reading, surface distances and the report, beside the network
+EVALUATION_SECONDS = 10.0  # of reading, the report and a slow start, beside the network
+SECONDS_PER_VOXEL = 3e-7  # surface distances and writing
 
 
 class Validation:
@@ -38,7 +39,10 @@ class Validation:
 
     def reserve(self) -> float:
         """Seconds that the evaluation at the end will take."""
-        return EVALUATION_SECONDS + 1.3 * sum(self._seconds) if self.cases else 0.0
+        if not self.cases:
+            return 0.0
+        voxels = sum(case.classes.size for case in self.cases)
+        return EVALUATION_SECONDS + SECONDS_PER_VOXEL * voxels + 1.3 * sum(self._seconds)
 
     def within(self, budget_seconds: float) -> Validation | None:
         """The cases that can be looked at cheaply within a budget, or None when not even one can."""
