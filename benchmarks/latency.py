@@ -2,10 +2,10 @@
 
     python benchmarks/latency.py SCAN.nii.gz [--model hippocampus] [--requests 40]
 
-Ours: `skipseg serve` as users start it; the time from sending the scan to having the mask's last byte. The baseline has
-no HTTP to pay for: nibabel reads the file, MONAI's SlidingWindowInferer (fp32, the plan's tile and overlap, Gaussian)
-runs the same network in this process, nibabel writes the mask. Both are asked in turn, so that a machine whose speed drifts
-is fair to both.
+Ours: `skipseg serve` as users start it; the time from sending the scan to having the mask's last byte. The baseline
+has no HTTP to pay for: nibabel reads the file, MONAI's SlidingWindowInferer (fp32, the plan's tile and overlap,
+Gaussian) runs the same network in this process, nibabel writes the mask. Both are asked in turn, so that a machine
+whose speed drifts is fair to both.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import csv
 import platform
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -25,6 +24,7 @@ from skipseg.training.description import Description
 from skipseg.training.evaluate import evaluate
 from skipseg.training.fit import Fitted
 from skipseg.training.layouts import list_cases
+from skipseg.training.progress import Display
 from skipseg.training.split import Split
 
 SOFTWARE = ("skipseg", "torch", "monai", "numpy", "nibabel")
@@ -44,9 +44,7 @@ class Run:
     device: torch.device
 
 
-def write_bundle(
-    out: Path, work: Path, run: Run, fitted: Fitted, name: str | None, say: Callable[[str], None]
-) -> Bundle:
+def write_bundle(out: Path, work: Path, run: Run, fitted: Fitted, name: str | None, display: Display) -> Bundle:
     """Evaluate the fitted weights on the cases kept out and write the bundle to ``out`` in one step.
 
     ``work`` is a folder for files on the way.
@@ -63,25 +61,26 @@ def write_bundle(
     card = partial(write_card, data_notice=_notice(about))
     draft = save_bundle(work / "draft", fitted.weights, card, **fields)
     evaluation = work / "evaluation"
-    metrics = _evaluate(evaluation, draft, run, fitted, say)
+    metrics = _evaluate(evaluation, draft, run, fitted, display)
     bundle = save_bundle(out, fitted.weights, card, evaluation, metrics=metrics, **fields)
-    say(f"bundle: {out}" + (f", mean Dice {metrics['dice']:.4f} on cases kept out" if metrics.get("dice") else ""))
+    display.say(
+        f"bundle: {out}" + (f", mean Dice {metrics['dice']:.4f} on cases kept out" if metrics.get("dice") else "")
+    )
     return bundle
 
 
-def _evaluate(
-    out: Path, draft: Bundle, run: Run, fitted: Fitted, say: Callable[[str], None]
-) -> dict[str, float | None]:
+def _evaluate(out: Path, draft: Bundle, run: Run, fitted: Fitted, display: Display) -> dict[str, float | None]:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     _write_history(out / "history.csv", fitted)
     if not run.split.validation:
         return {}
-    say(f"evaluating on the {len(run.split.validation)} cases kept out")
     predictor = Predictor(draft, str(run.device), run.precision)
-    metrics = evaluate(
-        predictor.segment, draft.manifest.name, run.dataset, run.split.validation, out, history=out / "history.csv"
-    )
+    cases, history = run.split.validation, out / "history.csv"
+    with display.counting("evaluating", len(cases)) as done:
+        metrics = evaluate(predictor.segment, draft.manifest.name, run.dataset, cases, out, lambda *_: done(), history)
+    for failure in metrics.failed:
+        display.say(f"{failure.case} could not be evaluated: {failure.error}")
     shutil.rmtree(out / "masks", ignore_errors=True)
     return {**metrics.mean.model_dump(), **{f"dice/{label}": scores.dice for label, scores in metrics.labels.items()}}
 

@@ -76,7 +76,7 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
     with display.fitting():
         fitted = fit.run()
     run = Run(dataset, setup.dataset_sha256, split, setup.seed, setup.precision, setup.plan.plan, device)
-    bundle = write_bundle(out, work, run, fitted, options.name, display.say)
+    bundle = write_bundle(out, work, run, fitted, options.name, display)
     shutil.rmtree(work)
     return bundle
 
@@ -127,8 +127,8 @@ def _decide(
 
 def _cached(dataset: Dataset, split: Split, setup: Setup, work: Path, display: Display) -> list[CachedCase]:
     cases = [*split.training, *split.validation]
-    display.say(f"preprocessing {len(cases)} cases")
-    return cache_cases(dataset, cases, setup.plan.plan, work / "cache")
+    with display.counting("preprocessing", len(cases)) as done:
+        return cache_cases(dataset, cases, setup.plan.plan, work / "cache", done)
 
 
 def _fit(

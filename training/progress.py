@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from skipseg.training.fit import Moment
 
@@ -23,6 +23,18 @@ class Display:
     def say(self, text: str) -> None:
         """One line."""
         self.console.print(text, markup=False, highlight=False)
+
+    @contextmanager
+    def counting(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show how many of ``total`` are done; the function given is called after each."""
+        if not self.console.is_terminal or self.console.quiet:
+            self.say(f"{what} {total} cases")
+            yield lambda: None
+            return
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(what, total=total)
+            yield lambda: progress.advance(task)
 
     @contextmanager
     def fitting(self) -> Iterator[None]:
