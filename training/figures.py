@@ -99,7 +99,7 @@ def overlay_plot(planes: Sequence[Picture], labels: Labels) -> bytes:
     """Truth as solid, mask as dashed contours in the labels' colours; every plane at the same scale."""
     widths, heights = zip(*(plane.size for plane in planes), strict=True)
     scale = min(8.8 / sum(widths), 5.2 / max(heights))  # inches per mm
-    figure, panels = _figure(scale * sum(widths) + 0.3, scale * max(heights) + 0.6, len(planes), widths)
+    figure, panels = _figure(scale * sum(widths) + 0.3, scale * max(heights) + 0.85, len(planes), widths)
     seen = {int(value) for plane in planes for value in np.union1d(plane.truth, plane.mask)} - {0}
     shown = [label for label in labels.foreground if label.value in seen]
     for axes, plane in zip(panels, planes, strict=True):
