@@ -14,14 +14,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -67,6 +69,14 @@ class BundleManifest(BaseModel):
     training: TrainingRecord
     metrics: dict[str, float | None] = Field(default_factory=dict)  # on the validation cases
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("plan")
+    @classmethod
+    def _has_a_class_per_label(cls, plan: Plan, others: ValidationInfo) -> Plan:
+        labels = others.data.get("labels")
+        if labels is not None and len(labels) != plan.network.classes:
+            raise ValueError(f"its network has {plan.network.classes} classes, but there are {len(labels)} labels")
+        return plan
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,7 @@ def parse_manifest(text: str) -> BundleManifest:
         return BundleManifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
+        where = ".".join(str(step) for step in first["loc"]) or "its top"
         raise BundleError(f"{MANIFEST} is not valid at {where}: {first['msg']}") from None
     except (ValueError, RecursionError):
         raise BundleError(f"{MANIFEST} is not JSON") from None
@@ -146,28 +156,48 @@ def save_bundle(
     ``fields`` are those of ``BundleManifest`` but the checksum; the files of the folder ``evaluation`` are copied in.
     Weights are stored as fp16 unless a value would leave its range, which halves the file.
     """
-    draft = folder.with_name(folder.name + ".writing")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    if evaluation is not None:
-        shutil.copytree(evaluation, draft / "evaluation")
-    save_file({name: _stored(values) for name, values in network_state.items()}, draft / WEIGHTS)
-    (draft / WEIGHTS).chmod(0o644)  # safetensors makes it readable by its owner alone; a server is often another user
-    manifest = BundleManifest(weights_sha256=sha256(draft / WEIGHTS), **fields)
-    (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (draft / CARD).write_text(write_card(manifest), encoding="utf-8")
-    replace_folder(draft, folder)
+    with replacing(folder) as draft:
+        if evaluation is not None:
+            shutil.copytree(evaluation, draft / "evaluation")
+        save_file({name: _stored(values) for name, values in network_state.items()}, draft / WEIGHTS)
+        (draft / WEIGHTS).chmod(0o644)  # safetensors makes it its owner's alone; a server is often another user
+        manifest = BundleManifest(weights_sha256=sha256(draft / WEIGHTS), **fields)
+        (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (draft / CARD).write_text(write_card(manifest), encoding="utf-8")
     return Bundle(folder, manifest)
 
 
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` where ``folder`` is; a crash in between leaves the older one beside it as ``.old``."""
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """An empty folder to write into, which takes the place of ``folder`` at the end of the block.
+
+    An error in the block leaves ``folder`` as it was. A crash while they change places leaves the older one whole, as
+    ``old`` in a hidden folder beside it (``.NAME.*``).
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    new, old = aside / "new", aside / "old"
+    try:
+        new.mkdir()  # unlike ``aside``, which only its owner may enter
+        yield new
+        _swap(new, folder, old)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        if not old.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _swap(new: Path, folder: Path, old: Path) -> None:
     if folder.exists():
         os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
 
 
 def sha256(path: Path) -> str:

@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skipseg.models.networks.recipes import NetworkRecipe
+from skipseg.models.scans.geometry import is_orientation
 
 PLAN_SCHEMA: Literal[1] = 1
+LONGEST_TILE, LARGEST_TILE = 8192, 512**3  # voxels along an axis, and in all
 
 
 class Channel(BaseModel):
@@ -53,8 +55,16 @@ class Plan(BaseModel):
             raise ValueError(
                 f"tile {self.tile} leaves the network's bottom a single voxel; it shrinks each axis by {steps}"
             )
-        if self.spacing is not None and (len(self.spacing) != self.dimensions or min(self.spacing) <= 0):
-            raise ValueError(f"spacing needs {self.dimensions} positive numbers, got {self.spacing}")
+        if max(self.tile) > LONGEST_TILE or prod(self.tile) > LARGEST_TILE:
+            raise ValueError(
+                f"tile may have at most {LONGEST_TILE} voxels a side and {LARGEST_TILE:,} in all, got {self.tile}"
+            )
+        if self.spacing is not None and (
+            len(self.spacing) != self.dimensions or not all(1e-3 <= mm <= 1e3 for mm in self.spacing)
+        ):
+            raise ValueError(f"spacing needs {self.dimensions} numbers of 0.001 to 1000 mm, got {self.spacing}")
+        if self.orientation is not None and not is_orientation(self.orientation):
+            raise ValueError(f"orientation names each of R/L, A/P and S/I once, such as RAS; got {self.orientation!r}")
         if self.network.dimensions != self.dimensions:
             raise ValueError(f"the network has {self.network.dimensions} dimensions, the plan {self.dimensions}")
         if self.network.channels != len(self.channels):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from skipseg.models.networks.unet import UNet
+
+
+MOST_WEIGHTS = 10**9  # 4 GB in memory
 
 
 class UNetRecipe(BaseModel):
@@ -21,7 +25,7 @@ class UNetRecipe(BaseModel):
     classes: int = Field(ge=2, le=1024)  # background included
     widths: tuple[int, ...] = Field(min_length=2, max_length=10)  # features per resolution
     strides: tuple[tuple[int, ...], ...]  # downsampling per axis on entering each resolution; the first is the stem's
-    kernels: tuple[tuple[int, ...], ...]  # convolution kernel per axis at each resolution
+    kernels: tuple[tuple[int, ...], ...]  # convolution kernel per axis at each resolution, odd
     blocks: tuple[int, ...]  # blocks per encoder resolution
     residual: bool = True  # residual blocks, or plain stacks of two convolutions
     skip: Literal["concat"] = "concat"  # how encoder features join the decoder
@@ -39,7 +43,21 @@ class UNetRecipe(BaseModel):
                 raise ValueError(f"{name} must lie in 1..7")
         if any(not 1 <= width <= 2048 for width in self.widths) or any(not 0 <= n <= 16 for n in self.blocks):
             raise ValueError("widths must lie in 1..2048 and blocks in 0..16")
+        if any(number % 2 == 0 for kernel in self.kernels for number in kernel):
+            raise ValueError("kernels must be odd: an even one moves the image by half a voxel")
+        if (count := self._weights()) > MOST_WEIGHTS:
+            raise ValueError(
+                f"widths, kernels and blocks make about {count:,} weights; at most {MOST_WEIGHTS:,} may be"
+            )
         return self
+
+    def _weights(self) -> int:
+        """About how many weights there are: two convolutions a block, one after each join, and the ways up."""
+        count, before = 0, max(self.channels, self.classes)
+        for width, kernel, stride, blocks in zip(self.widths, self.kernels, self.strides, self.blocks, strict=True):
+            count += prod(kernel) * width * (before + 2 * (blocks + 1) * width) + prod(stride) * before * width
+            before = width
+        return count
 
 
 NetworkRecipe = UNetRecipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -64,7 +65,7 @@ class Geometry:
 
     def turn_to(self, orientation: str) -> Turn:
         """The axis permutation and flips that bring this grid closest to ``orientation``."""
-        if sorted(map(_axis_of, orientation)) != [0, 1, 2]:
+        if not is_orientation(orientation):
             raise PlanError(f"an orientation names each of R/L, A/P and S/I once, such as RAS; got {orientation!r}")
         change = ornt_transform(io_orientation(self.affine), axcodes2ornt(orientation))
         return Turn(tuple(int(a) for a in change[:, 0]), tuple(bool(f < 0) for f in change[:, 1]))
@@ -98,6 +99,16 @@ class Turn:
     @property
     def _mirrored(self) -> tuple[int, ...]:
         return tuple(axis - 3 for axis, flip in enumerate(self.flipped) if flip)
+
+
+def is_orientation(codes: str) -> bool:
+    """Whether the letters name each of the patient's axes once: 48 of them do."""
+    return sorted(map(_axis_of, codes)) == [0, 1, 2]
+
+
+def as_millimetres(spacing: Iterable[float]) -> str:
+    """A spacing for a message, such as ``0.7x0.7x1.25``."""
+    return "x".join(f"{mm:.4g}" for mm in spacing)
 
 
 def _axis_of(code: str) -> int:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from bundles import small_bundle
 
-from skipseg.models.bundle import load_bundle
+from skipseg.models.bundle import load_bundle, replacing
 from skipseg.models.errors import BundleError
 
 
@@ -23,6 +23,34 @@ def test_saving_again_replaces_the_bundle_and_leaves_nothing_beside_it(tmp_path)
     small_bundle(tmp_path / "small", seed=0)
     second = small_bundle(tmp_path / "small", seed=1)
     assert load_bundle(tmp_path / "small").manifest.weights_sha256 == second.manifest.weights_sha256
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+def test_saving_again_spares_what_lies_beside_it(tmp_path):
+    small_bundle(tmp_path / "small", seed=0)
+    for name in ("small.old", "small.writing"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "backup").write_text("mine")
+    small_bundle(tmp_path / "small", seed=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small", "small.old", "small.writing"]
+    assert (tmp_path / "small.old" / "backup").read_text() == "mine"
+    assert (tmp_path / "small.writing" / "backup").read_text() == "mine"
+
+
+def test_a_bundle_that_cannot_be_written_leaves_the_older_one(tmp_path):
+    small_bundle(tmp_path / "small")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "small") as draft:
+        (draft / "half").write_text("")
+        _ = 1 / 0
+    load_bundle(tmp_path / "small")
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+def test_a_bundle_that_cannot_be_moved_in_leaves_the_older_one(tmp_path):
+    small_bundle(tmp_path / "small")
+    with pytest.raises(OSError, match="new"), replacing(tmp_path / "small") as draft:
+        draft.rmdir()
+    load_bundle(tmp_path / "small")
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
@@ -48,6 +76,28 @@ def edit(folder, **changes):
 def test_a_damaged_or_unknown_bundle_is_refused_with_the_reason(tmp_path, damage, words):
     small_bundle(tmp_path / "small")
     damage(tmp_path / "small")
+    with pytest.raises(BundleError, match=words):
+        load_bundle(tmp_path / "small")
+
+
+@pytest.mark.parametrize(
+    ("where", "changes", "words"),
+    [
+        ("plan", {"orientation": "RAA"}, r"at plan: .*orientation"),
+        ("plan", {"orientation": "RA"}, r"at plan: .*orientation"),
+        ("plan", {"tile": [512, 512, 513]}, r"at plan: .*tile"),
+        ("plan", {"tile": [8193, 16, 16]}, r"at plan: .*tile"),
+        ("plan", {"spacing": [1, 1, 1e-9]}, r"at plan: .*spacing"),
+        ("network", {"kernels": [[3, 3, 3], [3, 2, 3], [3, 3, 3]]}, r"at plan.network: .*kernels"),
+        ("network", {"widths": [1024, 2048, 2048], "blocks": [16, 16, 16]}, r"at plan.network: .*widths"),
+        ("network", {"classes": 4}, r"at plan: .*4 classes, but there are 3 labels"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused_by_its_field(tmp_path, where, changes, words):
+    small_bundle(tmp_path / "small")
+    plan = json.loads((tmp_path / "small" / "bundle.json").read_text())["plan"]
+    (plan if where == "plan" else plan["network"]).update(changes)
+    edit(tmp_path / "small", plan=plan)
     with pytest.raises(BundleError, match=words):
         load_bundle(tmp_path / "small")
 
