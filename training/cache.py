@@ -27,8 +27,12 @@ class CachedCase:
     """A case on the network's grid."""
 
     image: NDArray[np.float16]  # (C, *spatial)
-    classes: NDArray[np.uint8]  # (*spatial)
+    classes: NDArray[np.unsignedinteger]  # (*spatial)
     foreground: tuple[NDArray[np.int32], ...]  # per class present, background left out: places (n, axes)
+
+    def open(self) -> CachedCase:
+        """Itself: it is in memory."""
+        return self
 
     def slice(self, chance: np.random.Generator, foreground_share: float) -> CachedCase:
         """One slice along the last axis as a case of its own, often one with foreground."""
@@ -46,13 +50,27 @@ class CachedCase:
         return CachedCase(self.image[..., at], self.classes[..., at], tuple(places for places in inside if len(places)))
 
 
+@dataclass(frozen=True)
+class CaseFiles:
+    """A cached case on disk, mapped while it is looked at, so that any number of cases needs few open files."""
+
+    image: Path
+    classes: Path
+    foreground: tuple[NDArray[np.int32], ...]
+
+    def open(self) -> CachedCase:
+        """The case, its voxels read as they are touched."""
+        image, classes = np.load(self.image, mmap_mode="r"), np.load(self.classes, mmap_mode="r")
+        return CachedCase(image, classes, self.foreground)
+
+
 def cache_cases(
     dataset: Dataset, cases: Sequence[Case], plan: Plan, folder: Path, done: Callable[[], None] = lambda: None
-) -> list[CachedCase]:
-    """Preprocess cases into ``folder`` (those already there are kept) and map them; ``done`` is called after each."""
+) -> list[CaseFiles]:
+    """Preprocess cases into ``folder`` (those already there are kept); ``done`` is called after each."""
     folder.mkdir(parents=True, exist_ok=True)
 
-    def one(case: Case) -> CachedCase:
+    def one(case: Case) -> CaseFiles:
         cached = _cache_case(dataset, case, plan, folder)
         done()
         return cached
@@ -61,7 +79,7 @@ def cache_cases(
         return list(pool.map(one, cases))
 
 
-def _cache_case(dataset: Dataset, case: Case, plan: Plan, folder: Path) -> CachedCase:
+def _cache_case(dataset: Dataset, case: Case, plan: Plan, folder: Path) -> CaseFiles:
     stem = folder / hashlib.sha256(f"{case.name}\n{plan.model_dump_json()}".encode()).hexdigest()[:24]
     paths = [stem.with_suffix(suffix) for suffix in (".image.npy", ".classes.npy", ".places.npz")]
     if not paths[2].exists():
@@ -74,10 +92,10 @@ def _cache_case(dataset: Dataset, case: Case, plan: Plan, folder: Path) -> Cache
         paths[2].with_suffix(".writing.npz").replace(paths[2])
     with np.load(paths[2]) as places:
         foreground = tuple(places[name] for name in places.files)
-    return CachedCase(np.load(paths[0], mmap_mode="r"), np.load(paths[1], mmap_mode="r"), foreground)
+    return CaseFiles(paths[0], paths[1], foreground)
 
 
-def _places(classes: NDArray[np.uint8], seed: int) -> list[NDArray[np.int32]]:
+def _places(classes: NDArray[np.unsignedinteger], seed: int) -> list[NDArray[np.int32]]:
     chance = np.random.default_rng(seed)
     found = []
     for value in np.unique(classes):

@@ -6,11 +6,14 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
 
+from skipseg.models.errors import DatasetError
 from skipseg.models.precision import Precision, autocast
 from skipseg.training.augment import IntensitySettings, augment
 from skipseg.training.average import WeightAverage
@@ -21,6 +24,7 @@ from skipseg.training.schedule import Budget, learning_rate
 
 HISTORY_ROWS = 200  # a fit is told in about so many rows
 CHECKPOINT_SECONDS = 30.0
+LOST_STEPS = 20
 VALIDATION_SHARE = 0.03  # of the time may go into looking at validation cases on the way
 
 
@@ -89,7 +93,8 @@ class Fit:
         )
         self.average = WeightAverage(self.network, settings.average_decay)
         self.step, self.history = 0, list[dict[str, float | None]]()
-        self._losses, self._dice, self._validated = list[float](), float("nan"), list[float]()
+        self._losses, self._validated = list[float](), list[float]()
+        self._dice: float | None = None
         if checkpoint.exists():
             self._resume(load_checkpoint(checkpoint))
 
@@ -100,15 +105,16 @@ class Fit:
         try:
             while (progress := self.budget.progress(self.step)) < 1:
                 images, classes = next(batches)
-                self._losses.append(self._learn(images, classes, progress))
-                self.average.update(self.network, self.step)
+                loss = self._learn(images, classes, progress)
+                self._losses += [loss] if isfinite(loss) else []
                 self.step += 1
                 self._tell(self.budget.progress(self.step))
         except KeyboardInterrupt:
             interrupted = True
         finally:
             batches.close()
-        self._save()
+        if self.step:
+            self._save()
         return Fitted(self.average.state, self.history, self.step, self.budget.elapsed(), interrupted)
 
     def _learn(self, images: Tensor, classes: Tensor, progress: float) -> float:
@@ -124,11 +130,23 @@ class Fit:
         loss = deep_supervision(outputs, classes, self.settings.whole_batch_dice)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip, error_if_nonfinite=False)
-        self.optimiser.step()
+        length = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self._step_unless_lost(bool(torch.isfinite(length)))
         if not self._validated:
             self._dice = batch_dice(outputs[0], classes) if self.step % 10 == 0 else self._dice
         return float(loss.detach())
+
+    def _step_unless_lost(self, finite: bool) -> None:
+        """Leave a step out whose gradients are not finite; many in a row are an error of the data's or of ours."""
+        self._lost = 0 if finite else self._lost + 1
+        if finite:
+            self.optimiser.step()
+            self.average.update(self.network, self.step)
+        elif self._lost >= LOST_STEPS:
+            raise DatasetError(
+                f"the loss was not finite in {LOST_STEPS} steps in a row: look for extreme values in the images with "
+                "`skipseg dataset describe`"
+            )
 
     def _batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Batches on the device, drawn ahead by threads so that the device does not wait."""
@@ -151,9 +169,10 @@ class Fit:
         """History, validation and checkpoint, each when due."""
         seconds = self.budget.elapsed()
         dice = self._maybe_validate(progress)
-        if dice is not None or progress >= (len(self.history) + 1) / HISTORY_ROWS:
+        due = dice is not None or progress >= (len(self.history) + 1) / HISTORY_ROWS
+        if due and self._losses:
             rate = self.optimiser.param_groups[0]["lr"]
-            loss = sum(self._losses) / len(self._losses)
+            loss = fmean(self._losses)
             self.history.append(
                 {"step": self.step, "seconds": round(seconds, 2), "loss": loss, "learning_rate": rate, "dice": dice}
             )
@@ -174,6 +193,7 @@ class Fit:
         self._validated.append(self.budget.elapsed() - before)
         return self._dice
 
+    _lost = 0  # steps in a row whose gradients were not finite
     _looked = 0.0  # progress at the last thought of validating
     _saved = 0.0  # seconds at the last checkpoint
 
@@ -190,5 +210,6 @@ class Fit:
         self.average.state = {name: values.to(self.device) for name, values in found.average.items()}
         restore_optimiser(self.optimiser, found.optimiser)
         self.step, self.history = found.step, found.history
+        self._dice = next((row["dice"] for row in reversed(self.history) if row["dice"] is not None), None)
         self.budget.spent += found.seconds
         self._looked = self.budget.progress(self.step)

@@ -40,12 +40,12 @@ def shrink(classes: Tensor, size: torch.Size) -> Tensor:
 
 
 @torch.no_grad()
-def batch_dice(logits: Tensor, classes: Tensor) -> float:
-    """Mean Dice of hard labels over the classes present in a batch: a running impression, no evaluation."""
+def batch_dice(logits: Tensor, classes: Tensor) -> float | None:
+    """Mean Dice of hard labels over the classes present in a batch, None without any: an impression, no evaluation."""
     found = logits.argmax(1)
     scores = []
     for value in range(1, logits.shape[1]):
         ours, truth = found == value, classes == value
         if truth.any():
             scores.append(2.0 * (ours & truth).sum().item() / (ours.sum() + truth.sum()).item())
-    return sum(scores) / len(scores) if scores else float("nan")
+    return sum(scores) / len(scores) if scores else None

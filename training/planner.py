@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from math import ceil, prod
@@ -14,6 +13,7 @@ from skipseg.models.errors import PlanError
 from skipseg.models.networks.recipes import UNetRecipe
 from skipseg.models.plan import Channel, Plan
 from skipseg.training.fingerprint import ChannelIntensities, Fingerprint
+from skipseg.training.memory import free_bytes
 
 SMALLEST_BATCH = 2
 SMALLEST_BOTTOM = 4  # voxels per axis that the coarsest resolution keeps (Isensee 2021)
@@ -70,7 +70,7 @@ def make_plan(
     steps in little time. Raises ``PlanError`` when not even the smallest patch fits.
     """
     effort = GPU if device.type == "cuda" else CPU
-    memory = memory or _memory(device)
+    memory = memory or free_bytes(device)
     spacing = _spacing(fingerprint)
     shape = _shape(fingerprint, spacing)
     voxels = effort.patch_voxels[fingerprint.dimensions]
@@ -119,7 +119,7 @@ def _told(
     plan = Plan(
         dimensions=fingerprint.dimensions,
         channels=tuple(_channel(channel) for channel in fingerprint.channels),
-        orientation=fingerprint.orientation if fingerprint.dimensions == 3 else None,
+        orientation=None if _pictures(fingerprint) else fingerprint.orientation,
         spacing=spacing,
         crop_to_content=fingerprint.content.median < 0.75,
         tile=patch,
@@ -259,29 +259,27 @@ def _why_normalised(channel: Channel) -> str:
 SIDED = re.compile(r"(^|[^a-z])(left|right|l|r|lh|rh)([^a-z]|$)", re.IGNORECASE)
 
 
+def _pictures(fingerprint: Fingerprint) -> bool:
+    """Whether the scans are pictures, which lie nowhere in a patient: a single slice of an MR scan is none."""
+    return fingerprint.dimensions == 2 and not fingerprint.spacing_given
+
+
 def _flips(fingerprint: Fingerprint) -> tuple[bool, ...]:
     """Pictures along every axis, since they have no up. Scans lie in the patient's axes, where mirror images do not
     occur, but for left-right, which helps where cases are few and no label names a side."""
-    if fingerprint.dimensions == 2:
+    if _pictures(fingerprint):
         return (True, True)
     sided = any(SIDED.search(label.name) for label in fingerprint.labels)
     helps = fingerprint.cases < FEW_CASES and not sided
-    return tuple(helps and code in "LR" for code in fingerprint.orientation)
+    return tuple(helps and code in "LR" for code in fingerprint.orientation[: fingerprint.dimensions])
 
 
 def _why_mirrored(fingerprint: Fingerprint, flips: tuple[bool, ...]) -> str:
-    if fingerprint.dimensions == 2:
+    if _pictures(fingerprint):
         return "mirroring along both axes: pictures have no up"
     if any(flips):
         return f"mirroring left-right: fewer than {FEW_CASES} cases, and no label names a side"
     return "no mirroring: scans are turned to the patient's axes, where mirror images do not occur"
-
-
-def _memory(device: torch.device) -> int:
-    """Bytes free on a device; of a CPU's memory half, since the cache of cases and other programs share it."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def _mm(spacing: Sequence[float]) -> str:

@@ -6,7 +6,9 @@ surroundings instead of a padded border, and the image is interpolated once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from skipseg.training.cache import CachedCase
+from skipseg.training.cache import CachedCase, CaseFiles
+
+COARSE = 2.0  # times the finest spacing
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,19 @@ class SpatialSettings:
     degrees: float = 20.0  # largest rotation about each axis
     scale: tuple[float, float] = (0.8, 1.25)
     flips: tuple[bool, ...] = (True, True, True)  # axes that may be mirrored
+    spacing: tuple[float, ...] = (1.0, 1.0, 1.0)  # mm a voxel: a rotation of the patient is none of the voxels
 
 
 class PatchSampler:
     """Draws batches; batch ``step`` of a seed is always the same, whichever process draws it."""
 
     def __init__(
-        self, cases: list[CachedCase], patch: tuple[int, ...], batch: int, seed: int, settings: SpatialSettings
+        self,
+        cases: Sequence[CachedCase | CaseFiles],
+        patch: tuple[int, ...],
+        batch: int,
+        seed: int,
+        settings: SpatialSettings,
     ) -> None:
         self.cases = cases
         self.patch = patch
@@ -48,7 +58,7 @@ class PatchSampler:
         return torch.stack([image for image, _ in drawn]), torch.stack([classes for _, classes in drawn])
 
     def _patch(self, chance: np.random.Generator, number: int) -> tuple[Tensor, Tensor]:
-        case = self.cases[self._case_of(number)]
+        case = self.cases[self._case_of(number)].open()
         case = case.slice(chance, self.settings.foreground_share) if len(self.patch) == 2 else case
         centre = self._centre(chance, case)
         matrix = self._matrix(chance)
@@ -84,22 +94,29 @@ class PatchSampler:
         return placed
 
     def _matrix(self, chance: np.random.Generator) -> NDArray[np.float64] | None:
+        """From patch voxels to case voxels: a rotation and scaling in millimetres; None leaves the patch as it is."""
         if chance.random() >= self.settings.turn_share:
             return None
         count = len(self.patch)
+        spacing = np.array(self.settings.spacing[:count])
         matrix: NDArray[np.float64] = np.eye(count) / np.exp(chance.uniform(*np.log(self.settings.scale)))
-        planes = [(0, 1)] if count == 2 else [(0, 1), (0, 2), (1, 2)]
-        for first, second in planes:
-            angle = np.deg2rad(chance.uniform(-self.settings.degrees, self.settings.degrees))
-            turn = np.eye(count)
-            turn[[first, first, second, second], [first, second, first, second]] = (
-                np.cos(angle),
-                -np.sin(angle),
-                np.sin(angle),
-                np.cos(angle),
-            )
-            matrix = matrix @ turn
-        return matrix
+        for plane in _planes(spacing):
+            matrix = matrix @ _rotation(count, plane, chance.uniform(-self.settings.degrees, self.settings.degrees))
+        in_voxels: NDArray[np.float64] = matrix * spacing / spacing[:, None]
+        return in_voxels
+
+
+def _planes(spacing: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Planes to rotate in: not those of an axis so coarse that a small angle would leave the few slices there are."""
+    fine = np.flatnonzero(spacing < COARSE * spacing.min())
+    return list(combinations(fine.tolist(), 2))
+
+
+def _rotation(count: int, plane: tuple[int, int], degrees: float) -> NDArray[np.float64]:
+    angle = np.deg2rad(degrees)
+    turn = np.eye(count)
+    turn[np.ix_(plane, plane)] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    return turn
 
 
 def _region(

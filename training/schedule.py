@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
 @dataclass
@@ -14,11 +15,14 @@ class Budget:
     seconds: float | None = None
     steps: int | None = None
     spent: float = 0.0
-    _started: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
 
     def elapsed(self) -> float:
         """Seconds used, those before included."""
-        return self.spent + time.monotonic() - self._started
+        return self.spent + self.clock() - self._started
 
     def progress(self, step: int) -> float:
         """Share of the budget used, 0 to 1; the next step may start while it is below 1."""

@@ -36,6 +36,8 @@ def split_cases(dataset: Dataset, validation: Path | None = None, fold: int | No
     if fold is not None and not 0 <= fold < FOLDS:
         raise UsageError(f"--fold is a number from 0 to {FOLDS - 1}; got {fold}")
     kept_out = set(named_cases(dataset, _names(validation)) if validation is not None else _drawn(labelled, fold))
+    if fold is not None and not kept_out:
+        raise UsageError(f"fold {fold} of {len(labelled)} cases keeps none out; use a smaller number")
     training = tuple(case for case in labelled if case not in kept_out)
     if not training:
         raise DatasetError("no labelled case is left to train on; keep fewer cases out")
@@ -53,7 +55,7 @@ def _drawn(cases: Sequence[Case], fold: int | None) -> list[Case]:
 
 def _names(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8").split()
+        return file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         raise UsageError(
             "the file of validation cases cannot be read; expected text with one case name a line"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from skipseg.models.inference.tiles import Tiling
 from skipseg.models.networks.recipes import build
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Precision
-from skipseg.training.cache import CachedCase
+from skipseg.training.cache import CachedCase, CaseFiles
 
 LOOKED_AT = 6  # cases at most; the figure is an impression, the evaluation at the end is on all of them
 LOOK_SHARE = 0.01  # of the budget that one look may take
@@ -26,23 +27,24 @@ SECONDS_PER_VOXEL = 3e-7  # surface distances and writing
 class Validation:
     """Mean Dice of averaged weights on a few cases kept out."""
 
-    def __init__(self, cases: Sequence[CachedCase], plan: Plan, device: torch.device, precision: Precision) -> None:
+    def __init__(self, cases: Sequence[CaseFiles], plan: Plan, device: torch.device, precision: Precision) -> None:
         self.cases, self.plan = list(cases), plan
         self.device, self.precision = device, precision
         self.network = build(plan.network).to(device).eval()
         a_tile = self._tile_seconds() if cases else 0.0
-        self._seconds = [a_tile * self._tiles(case) for case in cases]
+        shapes = [case.open().classes.shape for case in cases]
+        self._voxels = sum(prod(shape) for shape in shapes)
+        self._seconds = [a_tile * self._tiles(shape) for shape in shapes]
 
     def __call__(self, weights: dict[str, Tensor]) -> float:
         self.network.load_state_dict(weights)
-        return float(np.mean([score for case in self.cases[:LOOKED_AT] for score in self._dice(case)]))
+        return float(np.mean([score for case in self.cases[:LOOKED_AT] for score in self._dice(case.open())]))
 
     def reserve(self) -> float:
         """Seconds that the evaluation at the end will take."""
         if not self.cases:
             return 0.0
-        voxels = sum(case.classes.size for case in self.cases)
-        return EVALUATION_SECONDS + SECONDS_PER_VOXEL * voxels + 1.3 * sum(self._seconds)
+        return EVALUATION_SECONDS + SECONDS_PER_VOXEL * self._voxels + 1.3 * sum(self._seconds)
 
     def within(self, budget_seconds: float) -> Validation | None:
         """The cases that can be looked at cheaply within a budget, or None when not even one can."""
@@ -50,9 +52,9 @@ class Validation:
         self.cases = [case for case, used in zip(self.cases, spent, strict=True) if used < LOOK_SHARE * budget_seconds]
         return self if self.cases else None
 
-    def _tiles(self, case: CachedCase) -> int:
-        size = [max(length, side) for length, side in zip(case.classes.shape, self.plan.tile, strict=False)]
-        slices = 1 if self.plan.dimensions == 3 else case.classes.shape[-1]
+    def _tiles(self, shape: tuple[int, ...]) -> int:
+        size = [max(length, side) for length, side in zip(shape, self.plan.tile, strict=False)]
+        slices = 1 if self.plan.dimensions == 3 else shape[-1]
         return slices * len(Tiling.over(size, self.plan.tile, self.plan.overlap))
 
     @torch.inference_mode()

@@ -1,12 +1,12 @@
 """From a dataset to a bundle, on phantoms: every promise of ``train``."""
 
 import csv
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -14,9 +14,12 @@ from skipseg.models.bundle import load_bundle
 from skipseg.models.errors import DatasetError, UsageError
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.scans.reader import read_scan
+from skipseg.training.cache import cache_cases
+from skipseg.training.checkpoint import load_checkpoint
 from skipseg.training.dataset import open_dataset
 from skipseg.training.phantoms import write_phantom_dataset, write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
+from skipseg.training.sampling import PatchSampler, SpatialSettings
 from skipseg.training.split import split_cases
 
 QUICK = {"epochs": 2, "device": "cpu", "quiet": True}
@@ -80,31 +83,33 @@ def test_pictures_train_a_2d_network(tmp_path):
     assert bundle.plan.dimensions == 2
 
 
-def test_a_killed_run_is_resumed_to_the_same_weights(bundle, phantoms, tmp_path):
-    out = tmp_path / "bundle"
-    command = [
-        sys.executable,
-        "-m",
-        "skipseg",
-        "train",
-        str(phantoms),
-        "--out",
-        str(out),
-        "--epochs",
-        "2",
-        "--device",
-        "cpu",
-    ]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    setup = tmp_path / "bundle.training" / "setup.json"
-    while child.poll() is None and not setup.exists():
-        time.sleep(0.05)
-    time.sleep(1)
+OFTEN = """
+import sys
+import skipseg.training.fit
+from skipseg.service.cli import main
+skipseg.training.fit.CHECKPOINT_SECONDS = 0.0
+sys.argv = ["skipseg", *sys.argv[1:]]
+main()
+"""  # the command line, saving after every step
+
+
+def test_a_killed_run_is_resumed_to_the_same_weights(phantoms, tmp_path):
+    arguments = ["train", str(phantoms), "--epochs", "4", "--device", "cpu", "--out"]
+    whole = train(phantoms, tmp_path / "whole", TrainOptions(**{**QUICK, "epochs": 4}))
+    out = tmp_path / "killed"
+    child = subprocess.Popen([sys.executable, "-c", OFTEN, *arguments, str(out)], stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed.training" / "checkpoint.safetensors"
+    while child.poll() is None and not checkpoint.exists():
+        time.sleep(0.01)
     child.kill()
     child.wait()
-    assert not out.exists()
-    subprocess.run([*command, "--resume"], check=True, capture_output=True, timeout=300)
-    assert json.loads((out / "bundle.json").read_text())["weights_sha256"] == bundle.manifest.weights_sha256
+    assert 0 < load_checkpoint(checkpoint).step < whole.manifest.training.steps
+    again = [sys.executable, "-m", "skipseg", *arguments, str(out)]
+    refused = subprocess.run(again, capture_output=True, text=True, timeout=300)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    subprocess.run([*again, "--resume"], check=True, capture_output=True, timeout=300)
+    assert load_bundle(out).manifest.weights_sha256 == whole.manifest.weights_sha256
 
 
 def test_ctrl_c_leaves_a_valid_bundle_of_what_was_learned(phantoms, tmp_path):
@@ -140,6 +145,8 @@ def test_ctrl_c_leaves_a_valid_bundle_of_what_was_learned(phantoms, tmp_path):
     [
         ({"minutes": 1, "epochs": 1}, "not both"),
         ({"minutes": 0}, "above 0"),
+        ({"minutes": float("nan")}, "above 0"),
+        ({"epochs": 1, "seed": -1}, "seed"),
         ({"epochs": 1, "device": "tpu"}, "device"),
         ({"epochs": 1, "fold": 9}, "fold"),
     ],
@@ -149,12 +156,33 @@ def test_a_wrong_wish_is_refused_with_the_reason(phantoms, tmp_path, options, wo
         train(phantoms, tmp_path / "bundle", TrainOptions(**{"quiet": True, "device": "cpu", **options}))
 
 
-def test_a_folder_that_is_no_bundle_is_never_overwritten(phantoms, tmp_path):
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="nothing is overwritten"):
+@pytest.mark.parametrize("place", ["thesis", "thesis.training"])
+def test_what_others_put_there_is_never_overwritten_or_removed(phantoms, tmp_path, place):
+    (tmp_path / place).mkdir()
+    (tmp_path / place / "chapter.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="choose another --out"):
         train(phantoms, tmp_path / "thesis", TrainOptions(**QUICK))
-    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+    assert (tmp_path / place / "chapter.txt").read_text() == "years of work"
+
+
+def test_a_bundle_is_never_overwritten(bundle, phantoms):
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        train(phantoms, bundle.folder, TrainOptions(**QUICK))
+    assert load_bundle(bundle.folder).manifest == bundle.manifest
+
+
+def test_a_budget_that_reading_uses_up_leaves_no_bundle(phantoms, tmp_path):
+    with pytest.raises(UsageError, match="no time for a single step"):
+        train(phantoms, tmp_path / "bundle", TrainOptions(minutes=1e-4, device="cpu", quiet=True))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_many_cases_need_few_open_files(bundle, phantoms, tmp_path):
+    files = cache_cases(open_dataset(phantoms), open_dataset(phantoms).cases, bundle.plan, tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    kept = [file for file in files for _ in range(50)]
+    PatchSampler(kept, bundle.plan.tile, 8, 0, SpatialSettings()).draw(0)
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
 
 
 def test_a_run_is_not_resumed_on_other_data(phantoms, tmp_path):
@@ -198,5 +226,7 @@ def test_splits_are_disjoint_complete_and_the_same_every_time(phantoms, tmp_path
     listed.write_text(f"{dataset.cases[2].name}\n")
     assert [case.name for case in split_cases(dataset, validation=listed).validation] == [dataset.cases[2].name]
     listed.write_text("nobody\n")
+    with pytest.raises(UsageError, match="keeps none out"):
+        split_cases(replace(dataset, cases=dataset.cases[:3]), fold=4)
     with pytest.raises(DatasetError, match="nobody"):
         split_cases(dataset, validation=listed)

@@ -112,6 +112,11 @@ def test_pictures_keep_their_own_grid_and_empty_borders_are_cropped():
     assert make_plan(KINDS["mostly empty"], CPU, MEMORY).plan.crop_to_content
 
 
+def test_single_slices_of_a_scanner_keep_their_orientation_and_pictures_have_none():
+    slices = make_plan(fingerprint((256, 256, 1), (0.8, 0.8, 5), dimensions=2), CPU, MEMORY)
+    assert (slices.plan.orientation, slices.plan.spacing, slices.flips) == ("RAS", (0.8, 0.8), (False, False))
+
+
 def test_scans_too_small_for_a_u_net_are_refused():
     with pytest.raises(PlanError, match="too small"):
         make_plan(fingerprint((5, 6, 4)), CPU, MEMORY)

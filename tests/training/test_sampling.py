@@ -78,3 +78,22 @@ def test_a_2d_patch_comes_from_one_slice(depth):
     assert images.shape == (6, 1, 16, 16)
     assert all(len(patch.unique()) == 1 for patch in images)
     assert truth[images[:, 0] == depth // 2].any() or depth == 1
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.0, 1.3), (0.5, 0.5, 5.0)])
+def test_a_turned_patch_is_turned_in_millimetres(spacing):
+    settings = SpatialSettings(turn_share=1, scale=(1, 1), flips=(False,) * 3, spacing=spacing)
+    sampler = PatchSampler([case((24, 24, 24))], (8, 8, 8), 1, 0, settings)
+    millimetres = np.diag(spacing)
+    for seed in range(5):
+        turn = millimetres @ sampler._matrix(np.random.default_rng(seed)) @ np.linalg.inv(millimetres)
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
+        assert not np.allclose(turn, np.eye(3), atol=1e-3)
+
+
+def test_thick_slices_are_turned_within_their_plane_alone():
+    settings = SpatialSettings(turn_share=1, scale=(1, 1), flips=(False,) * 3, spacing=(0.8, 0.8, 5.0))
+    thick = CachedCase(np.ones((1, 160, 160, 20), np.float16), np.zeros((160, 160, 20), np.uint8), ())
+    sampler = PatchSampler([thick], (96, 96, 16), 2, 0, settings)
+    outside = [(sampler.draw(step)[0] == 0).float().mean() for step in range(6)]
+    assert max(outside) < 0.1

@@ -1,0 +1,142 @@
+"""What a training run decides once, at its start, and where it keeps that."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from skipseg.models.errors import UsageError
+from skipseg.models.precision import Precision, fastest_precision
+from skipseg.training.dataset import Dataset, checksum
+from skipseg.training.fingerprint import measure
+from skipseg.training.planner import TrainingPlan, explain, make_plan
+from skipseg.training.progress import Display
+from skipseg.training.split import Split
+
+DEFAULT_MINUTES = 60.0
+HURRIED_MINUTES = 2.0  # a judgement: below it, steps are so few on a processor that each must be quick, and large
+MARK = "made-by-skipseg-train.txt"  # only a folder that holds it is ever removed
+SETUP, CHECKPOINT = "setup.json", "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a user may ask of a training run; everything else follows from the data and the device."""
+
+    minutes: float | None = None  # wall clock of the whole run, evaluation included
+    epochs: int | None = None  # or: how often every case is seen
+    validation: Path | None = None  # a file with one case name a line
+    fold: int | None = None
+    device: str = "auto"
+    seed: int = 0
+    resume: bool = False
+    name: str | None = None
+    memory: int | None = None  # bytes, when not all that is free may be used
+    quiet: bool = False
+
+    def check(self) -> None:
+        """Raise ``UsageError`` for wishes that cannot be met whatever the data."""
+        if self.minutes is not None and self.epochs is not None:
+            raise UsageError("give either --minutes or --epochs, not both")
+        if any(wish is not None and not (isfinite(wish) and wish > 0) for wish in (self.minutes, self.epochs)):
+            raise UsageError("--minutes and --epochs must be above 0")
+        if self.seed < 0:
+            raise UsageError(f"--seed must be 0 or above; got {self.seed}")
+
+
+class Setup(BaseModel):
+    """What a run goes on with when it is resumed, whatever is asked then."""
+
+    dataset_sha256: str
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    seed: int
+    minutes: float | None
+    epochs: int | None
+    precision: Precision
+    plan: TrainingPlan
+
+    def hurried(self, device: torch.device) -> bool:
+        """Whether there is time for so few steps that each must be quick, and large."""
+        return hurried(self.minutes, device)
+
+
+def open_work(out: Path, resume: bool) -> Path:
+    """The folder beside ``out`` for files on the way, made if need be.
+
+    What an unfinished run left there is kept for ``resume``, and nothing of others is ever removed or overwritten.
+    Raises ``UsageError`` when something is in the way.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not empty; nothing is overwritten: choose another --out, or remove it")
+    work = out.with_name(out.name + ".training")
+    if work.exists() and not (work / MARK).is_file() and (not work.is_dir() or any(work.iterdir())):
+        raise UsageError(f"{work} is needed for files on the way, but holds others; choose another --out")
+    if (work / CHECKPOINT).exists() and not resume:
+        raise UsageError(f"an unfinished run lies in {work}: go on with --resume, or remove that folder to start anew")
+    if not resume:
+        (work / SETUP).unlink(missing_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / MARK).write_text("Files of a training run; `skipseg train ... --resume` goes on with it.\n")
+    return work
+
+
+def decide(
+    dataset: Dataset, split: Split, options: TrainOptions, device: torch.device, work: Path, display: Display
+) -> Setup:
+    """The setup on disk when a run is resumed, a new one otherwise."""
+    path, digest = work / SETUP, checksum(dataset)
+    names = tuple(case.name for case in split.training), tuple(case.name for case in split.validation)
+    if path.is_file():
+        return _resumed(path, (digest, *names), display)
+    if options.resume:
+        display.say("there is no run to resume; starting one")
+    display.say(f"{dataset.name}: {len(names[0])} cases to train on, {len(names[1])} kept out; measuring them")
+    minutes = None if options.epochs is not None else options.minutes or DEFAULT_MINUTES
+    setup = Setup(
+        dataset_sha256=digest,
+        training=names[0],
+        validation=names[1],
+        seed=options.seed,
+        minutes=minutes,
+        epochs=options.epochs,
+        precision=fastest_precision(device),
+        plan=plan_for(dataset, split, minutes, device, options.memory),
+    )
+    display.say(explain(setup.plan))
+    draft = path.with_suffix(".writing")
+    draft.write_text(setup.model_dump_json(indent=2))
+    os.replace(draft, path)
+    return setup
+
+
+def plan_for(
+    dataset: Dataset, split: Split, minutes: float | None, device: torch.device, memory: int | None = None
+) -> TrainingPlan:
+    """The plan for the training cases of a split and the time there is."""
+    return make_plan(measure(replace(dataset, cases=split.training)), device, memory, hurried(minutes, device))
+
+
+def hurried(minutes: float | None, device: torch.device) -> bool:
+    """Whether a budget on a device is so small that steps must be quick."""
+    return device.type == "cpu" and minutes is not None and minutes <= HURRIED_MINUTES
+
+
+def _resumed(path: Path, wanted: tuple[str, tuple[str, ...], tuple[str, ...]], display: Display) -> Setup:
+    try:
+        setup = Setup.model_validate_json(path.read_text())
+    except (ValidationError, UnicodeDecodeError):
+        raise UsageError(f"{path} is damaged or of another version; remove {path.parent} to start anew") from None
+    if (setup.dataset_sha256, setup.training, setup.validation) != wanted:
+        raise UsageError(
+            f"the dataset or the validation cases differ from those of the run in {path.parent}; ask for the same, or "
+            "remove that folder to start anew"
+        )
+    budget = f"{setup.epochs} epochs" if setup.epochs is not None else f"{setup.minutes:g} minutes"
+    display.say(f"resuming the run in {path.parent}, with its budget of {budget} and its seed {setup.seed}")
+    return setup
