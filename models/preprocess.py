@@ -7,8 +7,9 @@ that every voxel of the scan gets exactly one label and the grid of the mask is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from math import prod, sqrt
 
 import numpy as np
 import torch
@@ -18,12 +19,15 @@ from torch import Tensor
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.plan import Channel, Plan
 from skipseg.models.resample import resample, resample_rows
-from skipseg.models.scans.content import content, content_box
-from skipseg.models.scans.geometry import Geometry, Scalar, Turn
-from skipseg.models.scans.limits import DEFAULT_LIMITS
+from skipseg.models.scans.content import Box, box_of, content
+from skipseg.models.scans.geometry import Geometry, Scalar, Turn, as_millimetres
+from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.volume import Volume
 
 SLAB_VOXELS = 2**22  # interpolated at once on the way out: 16 MiB a class
+CHUNK_VOXELS = 2**18  # summed at once in double precision, which stays in a processor's cache
+MOST_GROWTH = 27  # network voxels per voxel of the scan: three times finer along every axis
+SMALL = 2**18  # voxels of a scan that may grow further, since it stays small
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Placement:
 
     geometry: Geometry  # of the scan
     turn: Turn
-    box: tuple[slice, slice, slice]  # of the turned scan that the network sees
+    box: Box  # of the turned scan that the network sees
     grid: tuple[int, int, int]  # network voxels along each axis of the box
 
     @property
@@ -49,91 +53,119 @@ class Prepared:
     placement: Placement
 
 
-def prepare(volume: Volume, plan: Plan) -> Prepared:
+def prepare(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Prepared:
     """Take a volume to the network's grid.
 
     Raises ``ScanUnusable`` when the channels differ from the plan's, a channel is constant, or the scan is so much
-    coarser or finer than the plan that the result would not fit in memory.
+    coarser than the plan that its header must be wrong; ``ScanTooLarge`` when the network would need more memory than
+    ``limits`` allow. Takes the memory of one copy of what the network sees, and of two more while it is resampled.
     """
     if volume.channels != len(plan.channels):
         names = ", ".join(channel.name for channel in plan.channels)
         raise ScanUnusable(f"this model needs {len(plan.channels)} channels ({names}); the scan has {volume.channels}")
-    placement = place(volume, plan)
-    inside = np.ascontiguousarray(_inside(volume.voxels, placement))
-    measured = torch.from_numpy(content(inside)) if plan.crop_to_content else None
-    image = torch.from_numpy(inside)
-    image = torch.stack([_normalise(values, how, measured) for values, how in zip(image, plan.channels, strict=True)])
+    turn = volume.geometry.turn_to(plan.orientation or volume.geometry.orientation)
+    turned = turn.apply(volume.voxels)
+    where = content(turned) if plan.crop_to_content else None
+    placement = place(volume.geometry, turn, _whole(turned) if where is None else box_of(where), plan, limits)
+    image = torch.from_numpy(np.array(turned[(..., *placement.box)], order="C"))
+    measured = None if where is None else torch.from_numpy(where[placement.box])
+    for values, how in zip(image, plan.channels, strict=True):
+        _normalise(values, how, measured)
     return Prepared(resample(image, placement.grid), placement)
 
 
-def prepare_labels(classes: NDArray[np.integer], placement: Placement) -> NDArray[np.uint8]:
-    """Class indices (X, Y, Z) on the scan's grid, taken to the network's: linear per class, the largest wins."""
+def prepare_labels(classes: NDArray[np.integer], placement: Placement) -> NDArray[np.unsignedinteger]:
+    """Class indices (X, Y, Z) on the scan's grid, taken to the network's: linear per class, the largest wins.
+
+    They come back as uint8, or as uint16 where a class above 255 occurs in the scan.
+    """
+    kind = _indices(int(classes.max()) + 1)
     inside = np.ascontiguousarray(_inside(classes, placement))
     if inside.shape == placement.grid:
-        return inside.astype(np.uint8)
-    best = torch.zeros(placement.grid)
-    winner = torch.zeros(placement.grid, dtype=torch.uint8)
+        return inside.astype(kind)
+    best: NDArray[np.float32] = np.zeros(placement.grid, dtype=np.float32)
+    winner: NDArray[np.unsignedinteger] = np.zeros(placement.grid, dtype=kind)
     for value in np.unique(inside):
-        share = resample(torch.from_numpy((inside == value).astype(np.float32))[None], placement.grid)[0]
+        share = resample(torch.from_numpy((inside == value).astype(np.float32))[None], placement.grid)[0].numpy()
         better = share > best
-        winner[better], best[better] = int(value), share[better]
-    return winner.numpy()
+        winner[better], best[better] = value, share[better]
+    return winner
 
 
-def restore(scores: Tensor, placement: Placement) -> NDArray[np.uint16]:
+def restore(scores: Tensor, placement: Placement) -> NDArray[np.unsignedinteger]:
     """Class scores (classes, *network grid) to class indices (X, Y, Z) on the scan's own grid; outside the box is 0."""
     turned_shape = placement.geometry.turned(placement.turn).shape
-    turned = np.zeros(turned_shape, dtype=np.uint8 if len(scores) <= 256 else np.uint16)
+    turned = np.zeros(turned_shape, dtype=_indices(len(scores)))
     turned[placement.box] = _largest(scores, placement.box_shape)
     return np.ascontiguousarray(placement.turn.undo(turned))
 
 
-def place(volume: Volume, plan: Plan) -> Placement:
-    """Decide how the network's grid lies in the scan's."""
-    turn = volume.geometry.turn_to(plan.orientation or volume.geometry.orientation)
-    turned = volume.geometry.turned(turn)
-    box = content_box(turn.apply(volume.voxels)) if plan.crop_to_content else _whole(turned.shape)
+def place(geometry: Geometry, turn: Turn, box: Box, plan: Plan, limits: Limits) -> Placement:
+    """Decide how the network's grid lies in the scan's; raises as ``prepare`` does."""
+    turned = geometry.turned(turn)
     grid = [side.stop - side.start for side in box]
     for axis, target in enumerate(plan.spacing or ()):
         grid[axis] = max(round(grid[axis] * turned.spacing[axis] / target), 1)
-    if prod(grid) > 64 * max(prod(turned.shape), 2**18):
+    if prod(grid) > MOST_GROWTH * max(prod(turned.shape), SMALL):
         raise ScanUnusable(
-            f"the scan's spacing {_mm(turned.spacing)} mm is so much coarser than the model's "
-            f"{_mm(plan.spacing or ())} mm that it would grow to {grid} voxels; check the scan's header"
+            f"the scan's spacing {as_millimetres(turned.spacing)} mm is so much coarser than the model's "
+            f"{as_millimetres(plan.spacing or ())} mm that it would grow to {grid} voxels; check the scan's header"
         )
-    DEFAULT_LIMITS.check_shape((grid[0], grid[1], grid[2]))
-    return Placement(volume.geometry, turn, box, (grid[0], grid[1], grid[2]))
+    limits.check_network((grid[0], grid[1], grid[2]), len(plan.channels), plan.network.classes)
+    return Placement(geometry, turn, box, (grid[0], grid[1], grid[2]))
 
 
 def _inside(voxels: NDArray[Scalar], placement: Placement) -> NDArray[Scalar]:
     return placement.turn.apply(voxels)[(..., *placement.box)]
 
 
-def _whole(shape: tuple[int, int, int]) -> tuple[slice, slice, slice]:
-    return slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2])
+def _whole(voxels: NDArray[np.float32]) -> Box:
+    x, y, z = voxels.shape[1:]
+    return slice(0, x), slice(0, y), slice(0, z)
 
 
-def _normalise(values: Tensor, how: Channel, where: Tensor | None) -> Tensor:
+def _indices(classes: int) -> type[np.uint8] | type[np.uint16]:
+    return np.uint8 if classes <= 256 else np.uint16
+
+
+def _normalise(values: Tensor, how: Channel, where: Tensor | None) -> None:
+    """Normalise one channel (X, Y, Z) in place; its own mean and deviation are those of the voxels ``where``."""
     if how.normalisation == "fixed":
-        return (values.clamp(how.low, how.high) - how.mean) / how.std
-    measured = values if where is None else values[where]
-    mean, std = _moments(measured)
+        values.clamp_(how.low, how.high).sub_(how.mean).div_(how.std)
+        return
+    mean, std = _moments(values, where)
     if not std > 1e-6 * max(abs(mean), 1e-30):
         raise ScanUnusable(f"every voxel of channel {how.name!r} has the same value; nothing can be segmented in it")
-    return ((values.double() - mean) / std).float() if abs(mean) > 1e4 * std else (values - mean) / std
+    for chunk in _chunks(values):
+        chunk.copy_((chunk.double() - mean) / std)
 
 
-def _moments(values: Tensor) -> tuple[float, float]:
+def _moments(values: Tensor, where: Tensor | None) -> tuple[float, float]:
     """Mean and standard deviation, summed in double so that 1e7 voxels or 1e9 intensities keep their digits."""
-    if values.numel() == 0:
+    count = values.numel() if where is None else int(where.count_nonzero())
+    if count == 0:
         return 0.0, 0.0
-    mean = values.sum(dtype=torch.float64).item() / values.numel()
-    return mean, float((values.double() - mean).square().mean().sqrt())
+    mean = sum(part.sum().item() for part in _measured(values, where)) / count
+    variance = sum((part - mean).square().sum().item() for part in _measured(values, where)) / count
+    return mean, sqrt(variance)
+
+
+def _measured(values: Tensor, where: Tensor | None) -> Iterator[Tensor]:
+    """The voxels of (X, Y, Z) that count, in double, a chunk at a time."""
+    if where is None:
+        return (chunk.double() for chunk in _chunks(values))
+    return (chunk[inside].double() for chunk, inside in zip(_chunks(values), _chunks(where), strict=True))
+
+
+def _chunks(values: Tensor) -> Iterator[Tensor]:
+    """Views of a few rows each, so that what is computed of one stays small."""
+    rows = max(CHUNK_VOXELS // values[0].numel(), 1)
+    return (values[start : start + rows] for start in range(0, len(values), rows))
 
 
 def _largest(scores: Tensor, shape: tuple[int, int, int]) -> NDArray[np.unsignedinteger]:
     """The class of the largest interpolated score, slab by slab and class by class: never all classes at full size."""
-    result = np.empty(shape, dtype=np.uint8 if len(scores) <= 256 else np.uint16)
+    result = np.empty(shape, dtype=_indices(len(scores)))
     rows = max(SLAB_VOXELS // (shape[1] * shape[2]), 1)
     for start in range(0, shape[0], rows):
         slab = slice(start, min(start + rows, shape[0]))
@@ -149,7 +181,3 @@ def _largest_in_slab(scores: Tensor, shape: tuple[int, int, int], slab: slice) -
         winner.masked_fill_(score > best, index)
         torch.maximum(best, score, out=best)
     return winner
-
-
-def _mm(spacing: tuple[float, ...]) -> str:
-    return "x".join(f"{mm:.4g}" for mm in spacing)

@@ -31,11 +31,9 @@ def _along(image: Tensor, axis: int, length: int, rows: slice) -> Tensor:
     indices, weights = _taps(image.shape[axis], length, rows)
     form = [1] * image.ndim
     form[axis] = -1
-    total: Tensor | None = None
+    total = image.new_zeros(*image.shape[:axis], indices.shape[1], *image.shape[axis + 1 :])
     for index, weight in zip(indices.to(image.device), weights.to(image), strict=True):
-        term = image.index_select(axis, index)
-        total = term.mul_(weight.view(form)) if total is None else total.addcmul_(term, weight.view(form))
-    assert total is not None
+        total.addcmul_(image.index_select(axis, index), weight.view(form))
     return total
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
 
-import torch
+import numpy as np
 from anyio import CapacityLimiter, to_thread
+from numpy.typing import NDArray
 from starlette.datastructures import UploadFile
-from torch import Tensor
 
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.preprocess import Prepared
@@ -53,8 +53,8 @@ class Segmenter:
         way = _Way(predictor, self.limits, format, record)
         with self.device.place():
             volume, prepared = await self._in_thread(record.stages, lambda: way.open(scans))
-            scores = await self._on_device(record.stages, lambda: way.infer(prepared))
-            return await self._in_thread(record.stages, lambda: way.close(scores, prepared, volume))
+            classes = await self._on_device(record.stages, lambda: way.infer(prepared))
+            return await self._in_thread(record.stages, lambda: way.close(classes, volume))
 
     async def _in_thread(self, stages: Stages, work: Callable[[], Result]) -> Result:
         return await to_thread.run_sync(_queued(stages, work), limiter=self._limiter)
@@ -79,16 +79,13 @@ class _Way:
         with self.record.stages.measure("preprocess"):
             return volume, self.predictor.prepare(volume)
 
-    def infer(self, prepared: Prepared) -> Tensor:
+    def infer(self, prepared: Prepared) -> NDArray[np.unsignedinteger]:
         with self.record.stages.measure("network"):
-            scores = self.predictor.infer(prepared)
-            if scores.is_cuda:
-                torch.cuda.synchronize(scores.device)  # or this would time the launch, and the next stage the network
-            return scores
+            return self.predictor.infer(prepared)
 
-    def close(self, scores: Tensor, prepared: Prepared, volume: Volume) -> WrittenMask:
+    def close(self, classes: NDArray[np.unsignedinteger], volume: Volume) -> WrittenMask:
         with self.record.stages.measure("postprocess"):
-            mask = self.predictor.finish(scores, prepared, volume)
+            mask = self.predictor.finish(classes, volume)
         with self.record.stages.measure("write"):
             content = encode_mask(mask, self.format)
         return WrittenMask(

@@ -11,13 +11,14 @@ from skipseg.models.bundle import Bundle
 from skipseg.models.inference.sliding import scores_of
 from skipseg.models.precision import Precision, choose_device, fastest_precision
 from skipseg.models.preprocess import Prepared, prepare, restore
+from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.volume import Mask, Volume
 
 
 class Predictor:
     """A bundle, loaded onto a device.
 
-    ``prepare`` and ``finish`` run on any thread; ``infer`` on the one that owns the device.
+    ``prepare`` and ``finish`` run on any thread and never touch the device; ``infer`` runs on the one that owns it.
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", precision: Precision | None = None) -> None:
@@ -32,35 +33,33 @@ class Predictor:
 
         Raises ``ScanUnusable`` when the volume does not fit the model.
         """
-        prepared = self.prepare(volume)
-        scores = self.infer(prepared)
-        return self.finish(scores, prepared, volume)
+        return self.finish(self.infer(self.prepare(volume)), volume)
 
-    def prepare(self, volume: Volume) -> Prepared:
+    def prepare(self, volume: Volume, limits: Limits = DEFAULT_LIMITS) -> Prepared:
         """The volume on the network's grid, normalised."""
-        return prepare(volume, self.plan)
+        return prepare(volume, self.plan, limits)
 
     @torch.inference_mode()
-    def infer(self, prepared: Prepared) -> Tensor:
-        """Scores (classes, X, Y, Z) on the network's grid, left on the device."""
-        if self.plan.dimensions == 3:
-            return self._slide(prepared.image)
-        slices = [self._slide(image) for image in prepared.image.movedim(-1, 0)]
-        return torch.stack(slices, dim=-1)
+    def infer(self, prepared: Prepared) -> NDArray[np.unsignedinteger]:
+        """Class indices (X, Y, Z) on the scan's own grid."""
+        return restore(self._scores(prepared.image), prepared.placement)
 
-    def finish(self, scores: Tensor, prepared: Prepared, volume: Volume) -> Mask:
-        """Scores to labels on the scan's own grid."""
+    def finish(self, classes: NDArray[np.unsignedinteger], volume: Volume) -> Mask:
+        """Class indices to the labels' values."""
         labels = self.bundle.labels
-        classes = restore(scores, prepared.placement)
-        values: NDArray[np.uint16] = np.array(labels.values, dtype=np.uint16)
-        if max(labels.values) < 256:
-            return Mask(values.astype(np.uint8)[classes], volume.geometry, volume.source, labels)
+        values = np.array(labels.values, dtype=np.uint8 if max(labels.values) < 256 else np.uint16)
         return Mask(values[classes], volume.geometry, volume.source, labels)
 
     def warm_up(self) -> None:
         """Run one empty tile, so that the first scan does not pay for kernels being set up."""
         with torch.inference_mode():
             self._slide(torch.zeros(len(self.plan.channels), *self.plan.tile))
+
+    def _scores(self, image: Tensor) -> Tensor:
+        """Scores (classes, X, Y, Z) of an image (channels, X, Y, Z), on the device."""
+        if self.plan.dimensions == 3:
+            return self._slide(image)
+        return torch.stack([self._slide(slice_) for slice_ in image.movedim(-1, 0)], dim=-1)
 
     def _slide(self, image: Tensor) -> Tensor:
         return scores_of(image, self.network, self.plan, self.device, self.precision)

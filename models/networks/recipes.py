@@ -10,7 +10,6 @@ from torch import nn
 
 from skipseg.models.networks.unet import UNet
 
-
 MOST_WEIGHTS = 10**9  # 4 GB in memory
 
 

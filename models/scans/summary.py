@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.labels import Label
 from skipseg.models.scans.volume import Mask
-
-_WITHOUT_MILLIMETRES = ("png", "tiff")
 
 
 class LabelSize(BaseModel):
@@ -45,11 +42,9 @@ class MaskSummary(BaseModel):
 
 def summarise(mask: Mask) -> MaskSummary:
     """Count the voxels of every label and give their volumes."""
-    counts = np.bincount(mask.voxels.ravel(), minlength=max(mask.labels.values) + 1)
-    mm3 = None if mask.source.format in _WITHOUT_MILLIMETRES else mask.geometry.voxel_volume
-    geometry = mask.geometry
+    counts, volumes, geometry = mask.counts(), mask.volumes_mm3(), mask.geometry
     return MaskSummary(
-        labels=tuple(_size(label, int(counts[label.value]), mm3) for label in mask.labels.foreground),
+        labels=tuple(_size(label, counts, volumes) for label in mask.labels.foreground),
         geometry=Grid(
             shape=geometry.shape,
             spacing_mm=geometry.spacing,
@@ -59,12 +54,12 @@ def summarise(mask: Mask) -> MaskSummary:
     )
 
 
-def _size(label: Label, voxels: int, mm3: float | None) -> LabelSize:
-    volume = None if mm3 is None else voxels * mm3
+def _size(label: Label, counts: dict[str, int], volumes: dict[str, float] | None) -> LabelSize:
+    volume = None if volumes is None else volumes[label.name]
     return LabelSize(
         value=label.value,
         name=label.name,
-        voxels=voxels,
+        voxels=counts[label.name],
         volume_mm3=volume,
         volume_ml=None if volume is None else volume / 1000,
     )

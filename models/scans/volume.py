@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.labels import Labels
-from skipseg.models.scans.geometry import Geometry
+from skipseg.models.scans.geometry import Geometry, as_millimetres
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Source:
     format: str
     header: Any = None
     compressed: bool = False
+
+    @property
+    def has_millimetres(self) -> bool:
+        """Whether the format says how large a voxel is; a picture's pixels count as 1 mm where a grid is needed."""
+        return self.format not in ("png", "tiff")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +60,16 @@ class Mask:
         if self.voxels.shape != self.geometry.shape:
             raise ScanUnusable(f"mask {self.voxels.shape} does not lie on the grid {self.geometry.shape}")
 
-    def volumes_mm3(self) -> dict[str, float]:
-        """Cubic millimetres per label name, background left out."""
-        counts = np.bincount(self.voxels.ravel(), minlength=max(self.labels.values) + 1)
-        return {label.name: float(counts[label.value]) * self.geometry.voxel_volume for label in self.labels.foreground}
+    def counts(self) -> dict[str, int]:
+        """Voxels per label name, background left out."""
+        found = np.bincount(self.voxels.ravel(), minlength=max(self.labels.values) + 1)
+        return {label.name: int(found[label.value]) for label in self.labels.foreground}
+
+    def volumes_mm3(self) -> dict[str, float] | None:
+        """Cubic millimetres per label name, background left out; None when the scan is a picture (PNG, TIFF)."""
+        if not self.source.has_millimetres:
+            return None
+        return {name: count * self.geometry.voxel_volume for name, count in self.counts().items()}
 
 
 def stack(volumes: list[Volume]) -> Volume:
@@ -71,13 +82,9 @@ def stack(volumes: list[Volume]) -> Volume:
         if not first.geometry.matches(other.geometry):
             raise ScanUnusable(
                 f"all channels must share one grid; channel 1 has shape {first.geometry.shape} and spacing "
-                f"{_mm(first)} mm, channel {number} has {other.geometry.shape} and {_mm(other)} mm or lies elsewhere; "
-                "resample them onto one grid first"
+                f"{as_millimetres(first.geometry.spacing)} mm, channel {number} has {other.geometry.shape} and "
+                f"{as_millimetres(other.geometry.spacing)} mm or lies elsewhere; resample them onto one grid first"
             )
     if len(volumes) == 1:
         return first
     return Volume(np.concatenate([volume.voxels for volume in volumes]), first.geometry, first.source)
-
-
-def _mm(volume: Volume) -> str:
-    return "x".join(f"{mm:.3g}" for mm in volume.geometry.spacing)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from scipy.spatial.transform import Rotation
 
-from skipseg.models.errors import ScanUnusable
+from skipseg.models.errors import ScanTooLarge, ScanUnusable
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.plan import Channel
 from skipseg.models.preprocess import prepare, prepare_labels, restore
 from skipseg.models.scans.geometry import Geometry
+from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.volume import Source, Volume
 
 ORIENTATIONS = ["".join(codes) for axes in permutations(("RL", "AP", "SI")) for codes in product(*axes)]
@@ -124,7 +125,7 @@ def dice(ours, truth):
     return 2 * (ours & truth).sum() / (ours.sum() + truth.sum())
 
 
-@pytest.mark.parametrize("background", [0, -3.5, -1024])
+@pytest.mark.parametrize("background", [0, -3.5, -1024, 255])
 def test_what_lies_outside_the_content_is_background_whatever_value_that_has(background):
     voxels = np.full((1, 20, 21, 22), background, np.float32)
     voxels[:, 4:15, 5:19, 6:17] = np.random.default_rng(0).normal(50, 1, (1, 11, 14, 11))
@@ -134,6 +135,60 @@ def test_what_lies_outside_the_content_is_background_whatever_value_that_has(bac
     assert abs(prepared.image.mean()) < 1e-3
     found = restore(torch.stack([torch.zeros(11, 14, 11), torch.ones(11, 14, 11)]), prepared.placement)
     assert np.array_equal(found, (voxels[0] != background).astype(np.uint8))
+
+
+def disc(end_radius: float) -> Volume:
+    """A thick noisy disc on zeros through every slice; in the first and the last slice it has another radius."""
+    apart = np.hypot(*np.meshgrid(np.arange(128) - 63.5, np.arange(128) - 63.5, indexing="ij"))
+    radius = np.full(16, 50.0)
+    radius[[0, -1]] = end_radius
+    noise = np.random.default_rng(0).normal(100, 5, (128, 128, 16))
+    voxels = np.where(apart[..., None] < radius, noise, 0)[None].astype(np.float32)
+    return Volume(voxels, Geometry(voxels.shape[1:], np.eye(4)), Source("nifti"))
+
+
+def test_what_is_background_is_judged_on_the_whole_scan_and_not_on_what_is_left_of_it():
+    wide, narrow = (prepare(disc(radius), small_plan(crop_to_content=True)).image for radius in (50, 20))
+    assert wide.shape == narrow.shape == (1, 100, 100, 16)
+    torch.testing.assert_close(wide[0, 50, 50], narrow[0, 50, 50], rtol=0, atol=0.05)
+
+
+def test_two_backgrounds_are_told_channel_by_channel():
+    voxels = np.stack([disc(20).voxels[0], 255 - disc(20).voxels[0]])
+    volume = Volume(voxels, Geometry(voxels.shape[1:], np.eye(4)), Source("nifti"))
+    image = prepare(volume, small_plan(channel_count=2, crop_to_content=True)).image
+    torch.testing.assert_close(image[0], -image[1], rtol=1e-4, atol=1e-4)
+
+
+def test_classes_above_255_keep_their_numbers():
+    volume = scan((12, 13, 14), (1, 1, 1), (0, 0, 0))
+    truth = np.zeros((12, 13, 14), np.int64)
+    truth[:6], truth[6:] = 256, 300
+    for spacing in (None, (2, 2, 2)):
+        classes = prepare_labels(truth, prepare(volume, small_plan(spacing=spacing)).placement)
+        assert classes.dtype == np.uint16
+        assert set(np.unique(classes)) == {256, 300}
+    assert prepare_labels(truth - 200, prepare(volume, small_plan()).placement).dtype == np.uint8
+
+
+def test_what_the_network_would_need_is_counted_before_it_is_taken():
+    volume = scan((12, 12, 12), (2, 2, 2), (0, 0, 0))
+    needed = 24**3 * (1 + 3) * 4
+    prepare(volume, small_plan(spacing=(1, 1, 1)), Limits(network_bytes=needed))
+    with pytest.raises(ScanTooLarge, match="1 channels and 3 classes of 24 x 24 x 24"):
+        prepare(volume, small_plan(spacing=(1, 1, 1)), Limits(network_bytes=needed - 1))
+
+
+def test_a_ct_with_twenty_labels_is_allowed_and_one_grown_from_a_small_file_is_not():
+    DEFAULT_LIMITS.check_network((512, 512, 600), 1, 21)
+    with pytest.raises(ScanTooLarge, match="24 GiB"):
+        DEFAULT_LIMITS.check_network((1500, 1500, 600), 1, 21)
+
+
+def test_a_scan_that_would_grow_64_times_is_taken_for_a_wrong_header():
+    volume = Volume(np.zeros((1, 65, 65, 65), np.float32), Geometry((65, 65, 65), np.diag([4, 4, 4, 1])), Source("mha"))
+    with pytest.raises(ScanUnusable, match="4x4x4 mm"):
+        prepare(volume, small_plan(spacing=(1, 1, 1)))
 
 
 def test_a_scan_without_background_is_not_cropped():
@@ -182,6 +237,7 @@ def test_a_2d_network_takes_a_stack_slice_by_slice(tmp_path):
     stack = scan((19, 21, 3), (1, 1, 4), (0, 0, 0))
     whole = two.segment(stack).voxels
     assert whole.shape == (19, 21, 3)
-    scores = two.infer(two.prepare(stack))
-    assert scores.shape == (3, 19, 21, 3)
+    classes = two.infer(two.prepare(stack))
+    assert isinstance(classes, np.ndarray)  # off the device: what follows may run on any thread
+    assert np.array_equal(classes, whole)
     assert len(np.unique(whole)) > 1

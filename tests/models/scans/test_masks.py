@@ -174,6 +174,7 @@ def test_numbers_give_every_label_its_voxels_and_volume() -> None:
     values = np.zeros(scan.geometry.shape, np.uint8)
     values[:2, 0, 0] = 1
     mask = Mask(values, scan.geometry, scan.source, Labels.from_names({1: "core", 2: "rim"}))
+    assert mask.volumes_mm3() == {"core": pytest.approx(48), "rim": 0}
     summary = json.loads(encode_mask(mask, "json"))
     assert summary["labels"] == [
         {"value": 1, "name": "core", "voxels": 2, "volume_mm3": pytest.approx(48), "volume_ml": pytest.approx(0.048)},
@@ -184,7 +185,9 @@ def test_numbers_give_every_label_its_voxels_and_volume() -> None:
 
 
 def test_numbers_of_a_picture_have_no_volumes() -> None:
-    summary = json.loads(encode_mask(mask_of(read_scan(png())), "json"))
+    mask = mask_of(read_scan(png()))
+    assert mask.volumes_mm3() is None
+    summary = json.loads(encode_mask(mask, "json"))
     assert {label["volume_mm3"] for label in summary["labels"]} == {None}
 
 
