@@ -1,19 +1,27 @@
 """Named bundles with versions, as folders.
 
     ROOT/NAME/versions/1/   a bundle, immutable once added
-    ROOT/NAME/live.json     {"history": [1, 2]}: the last entry is live, rollback drops it
+    ROOT/NAME/live.json     {"history": [1, 2], "highest": 3}: the last entry is live, rollback drops it; the highest
+                            number that a removed version had is not given out again
 
-Models that ship with skipseg are in every registry as version 1, read from the package itself.
+Models that ship with skipseg are in every registry as version 1, read from the package itself. Where a registry has a
+version 1 of that name already, that one stays.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from errno import EEXIST, ENOTEMPTY
+from itertools import groupby
 from pathlib import Path
+from secrets import token_hex
+from tempfile import mkdtemp
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from skipseg.models.bundle import Bundle, load_bundle
 from skipseg.models.errors import ModelConflict, ModelUnknown
@@ -28,7 +36,7 @@ class RegisteredModel:
 
     name: str
     versions: tuple[int, ...]
-    live: int | None
+    live: int | None  # None as well when live.json is damaged
     shipped: bool
 
 
@@ -49,16 +57,38 @@ class ModelVersion:
         return load_bundle(self.folder)
 
 
-class Registry:
-    """The models under one folder, which is made on the first change."""
+class Pointer(BaseModel):
+    """What ``live.json`` holds."""
 
-    def __init__(self, root: Path) -> None:
+    model_config = ConfigDict(frozen=True)
+
+    history: tuple[int, ...]
+    highest: int = 0  # number that was ever removed; files of old do not say
+
+    @field_validator("history")
+    @classmethod
+    def _every_step_changes_something(cls, history: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(version for version, _ in groupby(history))
+
+    @property
+    def live(self) -> int | None:
+        return self.history[-1] if self.history else None
+
+    def with_history(self, history: Sequence[int]) -> Pointer:
+        return Pointer(history=tuple(history), highest=self.highest)
+
+
+class Registry:
+    """The models under one folder, which is made on the first change, and those of the folder ``shipped``."""
+
+    def __init__(self, root: Path, shipped: Path = SHIPPED) -> None:
         self.root = root
+        self.shipped = shipped
 
     def models(self) -> list[RegisteredModel]:
         """Every model, by name."""
         own = [path.name for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []
-        names = sorted({name for name in [*own, *_shipped()] if NAME.fullmatch(name)})
+        names = sorted({name for name in [*own, *self._shipped()] if NAME.fullmatch(name)})
         return [model for name in names if (model := self._model(name)).versions]
 
     def model(self, name: str) -> RegisteredModel:
@@ -70,14 +100,18 @@ class Registry:
         return known[name]
 
     def resolve(self, reference: str) -> ModelVersion:
-        """The version that ``name`` (its live one) or ``name@2`` stands for; raises ``ModelUnknown``."""
+        """The version that ``name`` (its live one) or ``name@2`` stands for.
+
+        Raises ``ModelUnknown``, and ``ModelConflict`` for a bare name whose live.json is damaged.
+        """
         name, _, number = reference.partition("@")
         model = self.model(name)
         if not number and model.live is None:
+            self._pointer(name)
             raise ModelUnknown(f"{name} has no live version; promote one of {list(model.versions)}")
         version = model.live if not number else int(number) if number.isdecimal() else None
         if version not in model.versions:
-            raise ModelUnknown(f"{name} has no version {number!r}; it has {list(model.versions)}")
+            raise ModelUnknown(f"{name} has no version {number or version!r}; it has {list(model.versions)}")
         return ModelVersion(name, version, self._folder(name, version))
 
     def add(self, folder: Path, name: str | None = None) -> ModelVersion:
@@ -89,67 +123,108 @@ class Registry:
         name = name or bundle.manifest.name
         if not NAME.fullmatch(name):
             raise ModelConflict(f"a model's name is lower-case letters, digits, - and _ (at most 63); got {name!r}")
-        known = self._model(name)
-        version = max(known.versions, default=0) + 1
-        target = self.root / name / "versions" / str(version)
-        draft = target.with_name(f".{version}.{os.getpid()}.adding")
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(folder, draft)
-        load_bundle(draft)
-        os.replace(draft, target)
-        if known.live is None:
-            self._write_history(name, [version])
-        return ModelVersion(name, version, target)
+        self._pointer(name)
+        versions = self.root / name / "versions"
+        versions.mkdir(parents=True, exist_ok=True)
+        aside = Path(mkdtemp(prefix=".adding-", dir=versions))
+        try:
+            shutil.copytree(folder, aside / "bundle")
+            load_bundle(aside / "bundle")
+            added = self._take_number(name, aside / "bundle")
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        if not (pointer := self._pointer(name)).history:
+            self._write(name, pointer.with_history([added.version]))
+        return added
 
     def promote(self, name: str, version: int) -> None:
-        """Make a version the live one."""
-        found = self.resolve(f"{name}@{version}")
-        found.open()
-        self._write_history(name, [*self._history(name), version])
+        """Make a version the live one; mends a damaged live.json."""
+        self.resolve(f"{name}@{version}").open()
+        pointer = Pointer(history=()) if self._is_damaged(name) else self._pointer(name)
+        self._write(name, pointer.with_history([*pointer.history, version]))
 
     def rollback(self, name: str) -> int:
         """Make the version live that was live before; raises ``ModelConflict`` when there was none."""
         self.model(name)
-        history = self._history(name)
-        if len(history) < 2:
+        pointer = self._pointer(name)
+        if len(pointer.history) < 2:
             raise ModelConflict(f"{name} has had one live version only; promote another one instead")
-        self._write_history(name, history[:-1])
-        return history[-2]
+        self._write(name, pointer.with_history(pointer.history[:-1]))
+        return pointer.history[-2]
 
     def remove(self, name: str, version: int) -> None:
-        """Delete a version; raises ``ModelConflict`` when it is live or ships with skipseg."""
-        found = self.resolve(f"{name}@{version}")
-        if found.folder.is_relative_to(SHIPPED):
+        """Delete a version; its number is not given out again. The live one goes only when it is the last there is.
+
+        Raises ``ModelConflict`` when there are others than the live one, or when it ships with skipseg.
+        """
+        found, model, pointer = self.resolve(f"{name}@{version}"), self.model(name), self._pointer(name)
+        if found.folder.is_relative_to(self.shipped):
             raise ModelConflict(f"{found.reference} ships with skipseg and cannot be removed")
-        if self._model(name).live == version and len(self._model(name).versions) > 1:
+        if model.live == version and len(model.versions) > 1:
             raise ModelConflict(f"{found.reference} is live; promote another version first")
-        self._write_history(name, [entry for entry in self._history(name) if entry != version])
+        highest = max(pointer.highest, *model.versions)
+        kept = [entry for entry in pointer.history if entry != version]
+        self._write(name, Pointer(history=tuple(kept), highest=highest))
         shutil.rmtree(found.folder)
 
     def _model(self, name: str) -> RegisteredModel:
+        shipped = name in self._shipped()
+        live = None if self._is_damaged(name) else self._pointer(name).live
+        return RegisteredModel(name, tuple(sorted({*self._own(name), *([1] if shipped else [])})), live, shipped)
+
+    def _own(self, name: str) -> list[int]:
         folder = self.root / name / "versions"
-        own = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
-        shipped = name in _shipped()
-        history = self._history(name)
-        return RegisteredModel(
-            name, tuple(sorted({*own, *([1] if shipped else [])})), history[-1] if history else None, shipped
-        )
+        return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
 
     def _folder(self, name: str, version: int) -> Path:
-        return SHIPPED / name if version == 1 and name in _shipped() else self.root / name / "versions" / str(version)
+        own = self.root / name / "versions" / str(version)
+        return self.shipped / name if version == 1 and not own.is_dir() and name in self._shipped() else own
 
-    def _history(self, name: str) -> list[int]:
-        pointer = self.root / name / "live.json"
-        if pointer.is_file():
-            return _read_history(pointer)
-        return [1] if name in _shipped() else []
+    def _take_number(self, name: str, draft: Path) -> ModelVersion:
+        """Move a bundle to the next number that is free; another process may be quicker."""
+        while True:
+            version = max(self._pointer(name).highest, *self._model(name).versions, 0) + 1
+            target = self.root / name / "versions" / str(version)
+            try:
+                os.rename(draft, target)
+            except OSError as error:
+                if error.errno not in (EEXIST, ENOTEMPTY):
+                    raise
+            else:
+                return ModelVersion(name, version, target)
 
-    def _write_history(self, name: str, history: list[int]) -> None:
-        pointer = self.root / name / "live.json"
-        pointer.parent.mkdir(parents=True, exist_ok=True)
-        draft = pointer.with_suffix(f".{os.getpid()}.writing")
-        draft.write_text(json.dumps({"history": history}))
-        os.replace(draft, pointer)
+    def _shipped(self) -> list[str]:
+        folders = self.shipped.iterdir() if self.shipped.is_dir() else []
+        return sorted(path.name for path in folders if (path / "bundle.json").is_file())
+
+    def _is_damaged(self, name: str) -> bool:
+        try:
+            self._pointer(name)
+        except ModelConflict:
+            return True
+        return False
+
+    def _pointer(self, name: str) -> Pointer:
+        """What live.json says; raises ``ModelConflict`` when it is damaged."""
+        path = self.root / name / "live.json"
+        if not path.is_file():
+            return Pointer(history=(1,) if name in self._shipped() else ())
+        try:
+            return Pointer.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            raise ModelConflict(
+                f"live.json of {name} is damaged or unreadable; promote the version that should be live"
+            ) from None
+
+    def _write(self, name: str, pointer: Pointer) -> None:
+        path = self.root / name / "live.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".live.{token_hex(4)}.writing")
+        try:
+            draft.write_text(pointer.model_dump_json(), encoding="utf-8")
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def open_model(reference: str, registry: Registry) -> Bundle:
@@ -159,18 +234,3 @@ def open_model(reference: str, registry: Registry) -> Bundle:
     if "/" in reference or "\\" in reference:
         raise ModelUnknown("there is no bundle in that folder: expected bundle.json and weights.safetensors")
     return registry.resolve(reference).open()
-
-
-def _read_history(pointer: Path) -> list[int]:
-    try:
-        return [int(version) for version in json.loads(pointer.read_text(encoding="utf-8"))["history"]]
-    except (ValueError, KeyError, TypeError):
-        raise ModelConflict(
-            f"live.json of {pointer.parent.name} is damaged; remove it and promote the version that should be live"
-        ) from None
-
-
-def _shipped() -> list[str]:
-    return (
-        sorted(path.name for path in SHIPPED.iterdir() if (path / "bundle.json").is_file()) if SHIPPED.is_dir() else []
-    )

@@ -1,10 +1,13 @@
 """The registry: versions stay, the live one is a pointer."""
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from bundles import small_bundle
 
 from skipseg.models.errors import BundleError, ModelConflict, ModelUnknown
-from skipseg.models.registry import Registry, open_model
+from skipseg.models.registry import SHIPPED, Registry, open_model
 
 
 @pytest.fixture
@@ -37,12 +40,51 @@ def test_promotion_and_rollback_move_the_pointer_alone(registry):
     assert registry.model("brain").versions == (1, 2, 3)
 
 
-def test_a_live_version_is_not_removed_and_a_number_is_not_used_twice(registry, tmp_path):
+def test_promoting_what_is_live_already_leaves_the_way_back(registry):
+    registry.promote("brain", 2)
+    registry.promote("brain", 2)
+    assert registry.rollback("brain") == 1
+
+
+def test_rollback_skips_what_was_removed_in_between(registry):
+    for version in (2, 1, 3, 1):
+        registry.promote("brain", version)
+    registry.remove("brain", 3)
+    assert registry.rollback("brain") == 2
+
+
+def test_a_live_version_is_not_removed_while_there_are_others(registry):
     with pytest.raises(ModelConflict, match="is live"):
         registry.remove("brain", 1)
     registry.remove("brain", 2)
-    assert registry.model("brain").versions == (1, 3)
-    assert registry.add(small_bundle(tmp_path / "bundle", seed=4).folder, "brain").version == 4
+    registry.remove("brain", 3)
+    registry.remove("brain", 1)
+    assert "brain" not in [model.name for model in registry.models()]
+
+
+def test_a_number_is_not_used_twice(registry, tmp_path):
+    registry.remove("brain", 3)
+    assert registry.add(tmp_path / "bundle", "brain").version == 4
+    for version in (2, 4, 1):
+        registry.remove("brain", version)
+    assert registry.add(tmp_path / "bundle", "brain").version == 5
+    assert live(registry) == 5
+
+
+def test_a_pointer_without_the_highest_number_is_read(registry, tmp_path):
+    (registry.root / "brain" / "live.json").write_text('{"history": [1, 2, 2]}')
+    assert live(registry) == 2
+    assert registry.rollback("brain") == 1
+    assert registry.add(tmp_path / "bundle", "brain").version == 4
+
+
+def test_adding_from_several_threads_gives_each_its_number(tmp_path):
+    registry = Registry(tmp_path / "registry")
+    bundle = small_bundle(tmp_path / "bundle").folder
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda _: registry.add(bundle, "brain").version, range(16)))
+    assert sorted(added) == list(range(1, 17))
+    assert {path.name for path in (registry.root / "brain" / "versions").iterdir()} == set(map(str, added))
 
 
 @pytest.mark.parametrize("reference", ["liver", "brain@9", "brain@x", "brain@", "../brain", "", "brain@-1"])
@@ -63,14 +105,26 @@ def test_a_damaged_version_cannot_be_added_or_promoted(registry, tmp_path):
     assert registry.model("brain").versions == (1, 2, 3)
 
 
-def test_a_damaged_pointer_is_named_and_mended_by_promoting(registry):
+def test_a_damaged_pointer_is_named_and_mended_by_promoting(registry, tmp_path):
     pointer = registry.root / "brain" / "live.json"
     pointer.write_text("{")
-    with pytest.raises(ModelConflict, match=r"live.json of brain is damaged"):
-        registry.models()
-    pointer.unlink()
+    for change in (lambda: registry.resolve("brain"), lambda: registry.add(tmp_path / "bundle", "brain")):
+        with pytest.raises(ModelConflict, match=r"live.json of brain is damaged"):
+            change()
     registry.promote("brain", 2)
     assert live(registry) == 2
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '{"history": 1}', '{"history": ["x"]}', "\0"])
+def test_a_damaged_pointer_hides_no_model(registry, tmp_path, text):
+    registry.add(tmp_path / "bundle", "liver")
+    (registry.root / "brain" / "live.json").write_text(text)
+    assert [(model.name, model.live) for model in registry.models() if not model.shipped] == [
+        ("brain", None),
+        ("liver", 1),
+    ]
+    assert registry.resolve("brain@2").version == 2
+    assert registry.resolve("liver").version == 1
 
 
 def test_a_name_that_would_leave_the_registry_is_refused(registry, tmp_path):
@@ -85,9 +139,36 @@ def test_a_model_is_opened_by_folder_or_by_name(registry, tmp_path):
         open_model("./nowhere", registry)
 
 
+def test_what_cannot_be_copied_leaves_nothing_behind(registry, tmp_path):
+    (tmp_path / "bundle" / "card.md").unlink()
+    (tmp_path / "bundle" / "card.md").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(shutil.Error):
+        registry.add(tmp_path / "bundle", "brain")
+    assert sorted(path.name for path in (registry.root / "brain" / "versions").iterdir()) == ["1", "2", "3"]
+
+
+def test_a_model_that_ships_is_version_1_of_its_name(tmp_path):
+    shipped = small_bundle(tmp_path / "shipped" / "brain", seed=7).folder
+    registry = Registry(tmp_path / "registry", tmp_path / "shipped")
+    assert registry.resolve("brain").folder == shipped
+    assert registry.add(small_bundle(tmp_path / "bundle", seed=8).folder, "brain").version == 2
+    assert live(registry) == 1
+    with pytest.raises(ModelConflict, match="ships with"):
+        registry.remove("brain", 1)
+
+
+def test_ones_own_version_1_stays_when_its_name_ships_later(registry, tmp_path):
+    small_bundle(tmp_path / "shipped" / "brain", seed=7)
+    later = Registry(registry.root, tmp_path / "shipped")
+    assert later.resolve("brain@1").open().manifest.training.seed == 1
+
+
 def test_every_registry_has_the_models_that_ship_with_skipseg(tmp_path):
     shipped = [model for model in Registry(tmp_path / "empty").models() if model.shipped]
+    assert "hippocampus" in [model.name for model in shipped]
     for model in shipped:
+        assert sum(file.stat().st_size for file in (SHIPPED / model.name).rglob("*")) < 10_000_000
+        assert "Licence" in (SHIPPED / model.name / "card.md").read_text()
         assert model.live == 1
         with pytest.raises(ModelConflict, match="ships with"):
             Registry(tmp_path / "empty").remove(model.name, 1)
