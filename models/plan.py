@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skipseg.models.networks.recipes import NetworkRecipe
-from skipseg.models.scans.geometry import is_orientation
 
 PLAN_SCHEMA: Literal[1] = 1
 LONGEST_TILE, LARGEST_TILE = 8192, 512**3  # voxels along an axis, and in all
@@ -63,10 +62,14 @@ class Plan(BaseModel):
             len(self.spacing) != self.dimensions or not all(1e-3 <= mm <= 1e3 for mm in self.spacing)
         ):
             raise ValueError(f"spacing needs {self.dimensions} numbers of 0.001 to 1000 mm, got {self.spacing}")
-        if self.orientation is not None and not is_orientation(self.orientation):
+        if self.orientation is not None and not _names_each_axis(self.orientation):
             raise ValueError(f"orientation names each of R/L, A/P and S/I once, such as RAS; got {self.orientation!r}")
         if self.network.dimensions != self.dimensions:
             raise ValueError(f"the network has {self.network.dimensions} dimensions, the plan {self.dimensions}")
         if self.network.channels != len(self.channels):
             raise ValueError(f"the network takes {self.network.channels} channels, the plan names {len(self.channels)}")
         return self
+
+
+def _names_each_axis(orientation: str) -> bool:
+    return sorted(orientation.translate(str.maketrans("LPI", "RAS"))) == ["A", "R", "S"]

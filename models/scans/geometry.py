@@ -65,7 +65,7 @@ class Geometry:
 
     def turn_to(self, orientation: str) -> Turn:
         """The axis permutation and flips that bring this grid closest to ``orientation``."""
-        if not is_orientation(orientation):
+        if sorted(map(_axis_of, orientation)) != [0, 1, 2]:
             raise PlanError(f"an orientation names each of R/L, A/P and S/I once, such as RAS; got {orientation!r}")
         change = ornt_transform(io_orientation(self.affine), axcodes2ornt(orientation))
         return Turn(tuple(int(a) for a in change[:, 0]), tuple(bool(f < 0) for f in change[:, 1]))
@@ -99,11 +99,6 @@ class Turn:
     @property
     def _mirrored(self) -> tuple[int, ...]:
         return tuple(axis - 3 for axis, flip in enumerate(self.flipped) if flip)
-
-
-def is_orientation(codes: str) -> bool:
-    """Whether the letters name each of the patient's axes once: 48 of them do."""
-    return sorted(map(_axis_of, codes)) == [0, 1, 2]
 
 
 def as_millimetres(spacing: Iterable[float]) -> str:
