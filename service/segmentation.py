@@ -20,6 +20,7 @@ from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.volume import Volume
 from skipseg.service.device import Device
+from skipseg.service.memory import memory_permitting
 from skipseg.service.record import RequestRecord, Stages
 from skipseg.service.uploads import source_of
 
@@ -51,7 +52,7 @@ class Segmenter:
         Raises ``QueueFull``, and the ``ScanError`` that reading, preparing or writing it raises.
         """
         way = _Way(predictor, self.limits, format, record)
-        with self.device.place():
+        with self.device.place(), memory_permitting():
             volume, prepared = await self._in_thread(record.stages, lambda: way.open(scans))
             classes = await self._on_device(record.stages, lambda: way.infer(prepared))
             return await self._in_thread(record.stages, lambda: way.close(classes, volume))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -25,6 +26,11 @@ class ScanFiles:
     def channel_numbers(self) -> list[str]:
         """What the names say about channels: ``["0000", "0001"]``; empty for a file that is a whole scan."""
         return [match["channel"] for file in self.files if (match := CHANNEL.fullmatch(scan_stem(file)))]
+
+    def sha256(self) -> str:
+        """SHA-256 of the file; of several, over theirs in order. Raises ``OSError``."""
+        digests = [_digest(file) for file in self.files]
+        return (digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()).hex()
 
     def check_channels(self, needed: int) -> None:
         """Raise ``ScanUnusable`` when channels that come as files of their own are not exactly 0000, 0001, ..."""
@@ -54,12 +60,33 @@ def collect(scans: Sequence[Path], channels: int, out: Path) -> list[ScanFiles]:
     return found
 
 
+def refuse_overwriting(scans: Sequence[ScanFiles], written: Iterable[Path]) -> None:
+    """Raise ``UsageError`` when a file that may be ``written`` is one of the scans, under any name or link."""
+    read = {_identity(file): file for scan in scans for file in scan.files}
+    for path in written:
+        if path.exists() and (scan_file := read.get(_identity(path))):
+            raise UsageError(f"{path} would be written over the scan {scan_file}; choose another --out")
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_dev, status.st_ino
+
+
 def _files(scan: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     """Scans and the folder that their names are relative to."""
     if scan.is_file():
         yield scan, scan.parent
     elif scan.is_dir():
-        files = [file for file in scan_files(scan) if not file.resolve().is_relative_to(out.resolve())]
+        found = scan_files(scan)
+        files = [file for file in found if not file.resolve().is_relative_to(out.resolve())]
+        if found and not files:
+            raise UsageError(f"all scans in {scan} lie under --out {out}, where masks go; choose another --out")
         if not files:
             raise UsageError(f"the folder {scan} holds no file that is called like a scan")
         yield from ((file, scan) for file in files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,7 @@ def segment(
     from skipseg.models.inference.predictor import Predictor
     from skipseg.models.registry import open_model
     from skipseg.models.scans.masks import MASK_FORMATS
-    from skipseg.service.commands.cases import collect
+    from skipseg.service.commands.cases import collect, refuse_overwriting
 
     if format is not None and format not in MASK_FORMATS:
         raise UsageError(f"masks are written as {', '.join(MASK_FORMATS)}; got --format {format}")
@@ -46,6 +47,7 @@ def segment(
         raise UsageError(
             f"--out {out} is called like a {as_file} file, but --format says {format}; name one of them alone"
         )
+    refuse_overwriting(found, [out] if as_file else possible_files(found, out, format))
     predictor = Predictor(bundle, device)
     if as_file:
         _one(found[0], predictor, out)
@@ -63,12 +65,27 @@ def mask_format_of(out: Path) -> str | None:
     return "json" if out.suffix.lower() == ".json" else next(named, None)
 
 
+def possible_files(scans: list[ScanFiles], out: Path, format: str | None) -> Iterator[Path]:
+    """Every file that a batch may write; without a ``format`` the scans decide, which are not read yet."""
+    from skipseg.models.scans.masks import MASK_FORMATS
+    from skipseg.service.commands.results import RESULTS
+
+    yield out / RESULTS
+    suffixes = [form.suffix for name, form in MASK_FORMATS.items() if format in (None, name)]
+    if format in (None, "nifti"):
+        suffixes.append(".nii")  # of a scan that is not compressed
+    for scan in scans:
+        yield from (out / scan.name.with_name(scan.name.name + suffix) for suffix in suffixes)
+
+
 def _one(scan: ScanFiles, predictor: Predictor, out: Path) -> None:
     from skipseg.models.scans.masks import write_mask
     from skipseg.models.scans.reader import read_channels
+    from skipseg.service.memory import memory_permitting
 
     scan.check_channels(len(predictor.plan.channels))
-    mask = predictor.segment(read_channels(scan.files))
+    with memory_permitting():
+        mask = predictor.segment(read_channels(scan.files))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_mask(mask, out)
 
@@ -76,7 +93,8 @@ def _one(scan: ScanFiles, predictor: Predictor, out: Path) -> None:
 def _many(
     scans: list[ScanFiles], predictor: Predictor, model: str, out: Path, format: str | None, resume: bool
 ) -> None:
-    from skipseg.service.commands.batch import RESULTS, Batch
+    from skipseg.service.commands.batch import Batch
+    from skipseg.service.commands.results import RESULTS
 
     with bar("segmenting") as progress:
         results = Batch(predictor, model, out, format).run(scans, resume, progress)

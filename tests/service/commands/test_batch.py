@@ -1,16 +1,21 @@
 """Many scans: failures are written down, the rest go on, and a second run finishes the first."""
 
 import csv
+import errno
 from pathlib import Path
 
 import nibabel
+import numpy as np
 import pytest
-from bundles import small_bundle
+import torch
+from bundles import small_bundle, small_plan
+from PIL import Image
 
 from skipseg.models.errors import UsageError
 from skipseg.models.inference.predictor import Predictor
-from skipseg.service.commands.batch import RESULTS, Batch
+from skipseg.service.commands.batch import Batch
 from skipseg.service.commands.cases import collect
+from skipseg.service.commands.results import RESULTS
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +113,114 @@ def test_masks_come_in_the_format_that_is_asked_for(predictor, scans, tmp_path) 
     found, _ = run(predictor, scans, tmp_path / "out", format="nrrd")
     assert found["a"]["mask"] == "a.nrrd"
     assert (tmp_path / "out" / "a.nrrd").read_bytes().startswith(b"NRRD")
+
+
+def test_a_scan_that_changed_is_done_again(predictor, scans, tmp_path, make_scan) -> None:
+    out = tmp_path / "out"
+    before, _ = run(predictor, scans, out)
+    (scans / "a.nii.gz").write_bytes(make_scan((16, 20, 12), seed=9))
+    after, _ = run(predictor, scans, out, resume=True)
+    assert before["a"]["sha256"] != after["a"]["sha256"]
+    assert before["b"] == after["b"]
+
+
+def test_another_patients_scan_of_the_same_name_is_not_taken_as_done(predictor, scans, tmp_path, make_scan) -> None:
+    out, others = tmp_path / "out", tmp_path / "others"
+    run(predictor, scans, out)
+    others.mkdir()
+    (others / "a.nii.gz").write_bytes(make_scan((24, 20, 12), seed=9))
+    found, steps = run(predictor, others, out, resume=True)
+    assert found["a"]["shape"] == "24x20x12"
+    assert nibabel.load(out / "a.nii.gz").shape == (24, 20, 12)
+    assert steps == [(1, 1)]
+
+
+def test_another_format_is_made_of_scans_that_are_done(predictor, scans, tmp_path) -> None:
+    out = tmp_path / "out"
+    run(predictor, scans, out)
+    found, _ = run(predictor, scans, out, resume=True, format="nrrd")
+    assert found["a"]["mask"] == "a.nrrd"
+    assert (out / "a.nrrd").is_file()
+
+
+def test_rows_of_other_scans_and_models_stay(predictor, scans, tmp_path, make_scan) -> None:
+    out, others = tmp_path / "out", tmp_path / "others"
+    earlier, _ = run(predictor, scans, out)
+    others.mkdir()
+    (others / "d.nii.gz").write_bytes(make_scan((16, 20, 12)))
+    flat = Predictor(small_bundle(tmp_path / "two", small_plan(classes=2), "two"), "cpu")
+    found, steps = run(flat, others, out, model="two 1")
+    assert found.keys() == {*earlier, "d"}
+    assert found["b"] == earlier["b"]
+    assert found["d"]["model"] == "two 1"
+    assert steps == [(1, 1)]
+
+
+def test_progress_counts_the_scans_of_this_run(predictor, scans, tmp_path) -> None:
+    out = tmp_path / "out"
+    run(predictor, scans, out)
+    assert run(predictor, scans, out, resume=True)[1] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_picture_has_no_millimetres(tmp_path) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    Image.fromarray(np.arange(20 * 24, dtype=np.uint8).reshape(20, 24)).save(scans / "p.png")
+    flat = Predictor(small_bundle(tmp_path / "flat", small_plan(2), "flat"), "cpu")
+    row = run(flat, scans, tmp_path / "out")[0]["p"]
+    assert row["state"] == "done"
+    assert {row["spacing_mm"], row["label 1 mm3"]} == {""}
+
+
+def test_a_format_that_cannot_hold_a_mask_fails_that_scan(predictor, scans, tmp_path) -> None:
+    found, _ = run(predictor, scans, tmp_path / "out", format="png")
+    assert {row["state"] for row in found.values()} == {"failed"}
+    assert "one slice" in found["a"]["problem"]
+
+
+class FailsOnA(Predictor):
+    """Fails on scans of 16 voxels, as the scan ``a`` is, in the way it is told."""
+
+    def __init__(self, predictor: Predictor, fail) -> None:
+        super().__init__(predictor.bundle, "cpu")
+        self.fail = fail
+
+    def segment(self, volume):
+        return self.fail() if volume.geometry.shape[0] == 16 else super().segment(volume)
+
+
+def raises(error: Exception):
+    def fail():
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("fail", "words"),
+    [
+        (lambda: torch.empty(1 << 60), "memory"),
+        (lambda: np.empty(1 << 55), "memory"),
+        (raises(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 90 GiB")), "memory"),
+        (raises(OSError(errno.EIO, "Input/output error")), "Input/output error"),
+    ],
+)
+def test_a_scan_that_is_too_much_fails_alone(predictor, scans, tmp_path, fail, words: str) -> None:
+    found, _ = run(FailsOnA(predictor, fail), scans, tmp_path / "out")
+    assert {name: row["state"] for name, row in found.items()} == {
+        "a": "failed",
+        "b": "done",
+        "broken": "failed",
+        "sub/c": "done",
+    }
+    assert words in found["a"]["problem"]
+
+
+def test_a_full_disk_ends_the_run_and_what_is_done_stays_done(predictor, scans, tmp_path) -> None:
+    out = tmp_path / "out"
+    (scans / "a.nii.gz").rename(scans / "last.nii.gz")
+    full = FailsOnA(predictor, raises(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(OSError, match=r"No space left on device; 2 of 4 scans .* --resume"):
+        run(full, scans, out)
+    assert {name: row["state"] for name, row in rows(out).items()} == {"b": "done", "broken": "failed"}
+    assert (out / "b.nii.gz").is_file()

@@ -80,3 +80,8 @@ def test_a_folder_without_a_scan_is_named(tmp_path: Path) -> None:
     _touch(tmp_path / "empty" / "notes.txt")
     with pytest.raises(UsageError, match="empty"):
         collect([tmp_path / "empty"], 1, tmp_path / "out")
+
+
+def test_a_folder_whose_scans_all_lie_under_the_output_is_told_so(tree: Path) -> None:
+    with pytest.raises(UsageError, match="lie under --out"):
+        collect([tree], 1, tree)

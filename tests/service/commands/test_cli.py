@@ -106,6 +106,24 @@ def test_what_cannot_be_done_exits_1_and_says_why(command, arguments: list[str],
     assert ended.code == 1
 
 
+@pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize("out", ["study", "study/p1.nii.gz", "link", "link/p1.nii.gz"])
+def test_a_scan_is_never_overwritten_by_its_mask(command, tmp_path, make_scan, link, out: str) -> None:
+    scan, whole = tmp_path / "study" / "p1.nii.gz", make_scan()
+    scan.parent.mkdir()
+    (tmp_path / "link").symlink_to("study")
+    scan.write_bytes(whole)
+    if link is not None:
+        (tmp_path / "other").mkdir()
+        link(tmp_path / "other" / "p1.nii.gz", scan)
+        scan = tmp_path / "other" / "p1.nii.gz"
+    ended = command("segment", "small", scan, "--out", tmp_path / out)
+    assert ended.code == 2
+    assert "over the scan" in ended.err
+    assert scan.read_bytes() == whole
+    assert sorted(path.name for path in (tmp_path / "study").iterdir()) == ["p1.nii.gz"]
+
+
 def test_one_scan_becomes_one_file(command, tmp_path) -> None:
     ended = command("segment", "small", "scan.nii.gz", "--out", tmp_path / "new" / "mask.nrrd")
     assert ended == Ended(0, "", "")

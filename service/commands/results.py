@@ -1,0 +1,101 @@
+"""``results.csv``: a row a scan, on disk before the next scan begins."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from skipseg.models.errors import UsageError
+
+RESULTS = "results.csv"
+COLUMNS = ("scan", "state", "mask", "format", "model", "sha256", "seconds", "shape", "spacing_mm", "problem")
+VOLUME = " mm3"  # ends the names of the columns that follow, one a label
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of ``results.csv``."""
+
+    scan: str
+    state: str  # done or failed
+    model: str
+    mask: str = ""
+    format: str = ""  # as it was asked for; empty: the scan's own
+    sha256: str = ""  # of the scan's files
+    seconds: float = 0.0
+    shape: str = ""
+    spacing_mm: str = ""
+    problem: str = ""
+    volumes_mm3: dict[str, float] = field(default_factory=dict)  # by label name; empty for a picture
+
+
+@contextmanager
+def results_file(path: Path, labels: Iterable[str], earlier: Sequence[Result]) -> Iterator[Callable[[Result], None]]:
+    """Write rows to a table that begins with ``earlier``; each is on disk before the next scan begins.
+
+    A later row of a scan supersedes an earlier one, which goes when all is done: until then its mask may be there.
+    """
+    rows = list(earlier)
+    names = list(dict.fromkeys([*labels, *(name for row in rows for name in row.volumes_mm3)]))
+    _write_whole(path, names, rows)
+    with _open(path, "a") as file:
+
+        def write(result: Result) -> None:
+            rows.append(result)
+            csv.writer(file).writerow(_cells(result, names))
+            file.flush()
+
+        yield write
+    _write_whole(path, names, {row.scan: row for row in rows}.values())
+
+
+def read_results(path: Path) -> list[Result]:
+    """The rows of earlier runs, one a scan; there may be none, and a row that was cut short is left out.
+
+    Raises ``UsageError`` for another kind of file.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with _open(path, "r") as file:
+            rows = [_row(row) for row in csv.DictReader(file) if None not in row.values()]
+    except (KeyError, ValueError, csv.Error):
+        raise UsageError(
+            f"{path} was not written by this version of skipseg; remove it or choose another --out"
+        ) from None
+    return list({row.scan: row for row in rows}.values())
+
+
+def _write_whole(path: Path, names: Sequence[str], rows: Iterable[Result]) -> None:
+    draft = path.with_name(path.name + ".writing")
+    try:
+        with _open(draft, "w") as file:
+            csv.writer(file).writerow([*COLUMNS, *(name + VOLUME for name in names)])
+            csv.writer(file).writerows(_cells(row, names) for row in rows)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _open(path: Path, mode: str) -> IO[Any]:
+    """File names may hold bytes that are no UTF-8: they are written, and read, as they are."""
+    return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
+
+
+def _cells(result: Result, names: Sequence[str]) -> list[object]:
+    return [*(getattr(result, column) for column in COLUMNS), *(result.volumes_mm3.get(name, "") for name in names)]
+
+
+def _row(row: dict[str, str]) -> Result:
+    volumes = {
+        column.removesuffix(VOLUME): float(cell)
+        for column, cell in row.items()
+        if column not in COLUMNS and column.endswith(VOLUME) and cell
+    }
+    told = {column: row[column] for column in COLUMNS}
+    return Result(**{**told, "seconds": float(told["seconds"]), "volumes_mm3": volumes})  # type: ignore[arg-type]
