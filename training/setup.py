@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -116,10 +117,16 @@ def decide(
 
 
 def plan_for(
-    dataset: Dataset, split: Split, minutes: float | None, device: torch.device, memory: int | None = None
+    dataset: Dataset,
+    split: Split,
+    minutes: float | None,
+    device: torch.device,
+    memory: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> TrainingPlan:
-    """The plan for the training cases of a split and the time there is."""
-    return make_plan(measure(replace(dataset, cases=split.training)), device, memory, hurried(minutes, device))
+    """The plan for the training cases of a split and the time there is; ``progress(done, total)`` while measuring."""
+    fingerprint = measure(replace(dataset, cases=split.training), progress)
+    return make_plan(fingerprint, device, memory, hurried(minutes, device))
 
 
 def hurried(minutes: float | None, device: torch.device) -> bool:

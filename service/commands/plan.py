@@ -21,18 +21,20 @@ def plan(
     memory: Annotated[
         str | None, typer.Option(help="Plan for this much memory, such as 24GB. Default: what is free.")
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Plan for a run of this long. Default: 60.")] = None,
 ) -> None:
     """Show what training would do, and why, without training."""
     from skipseg.models.precision import choose_device
     from skipseg.training.dataset import open_dataset
-    from skipseg.training.fingerprint import measure
-    from skipseg.training.planner import explain, make_plan
+    from skipseg.training.planner import explain
+    from skipseg.training.setup import DEFAULT_MINUTES, TrainOptions, plan_for
+    from skipseg.training.split import split_cases
 
+    TrainOptions(minutes=minutes).check()
     count = None if memory is None else byte_count(memory)
-    chosen = choose_device(device)
+    chosen, opened = choose_device(device), open_dataset(dataset)
     with bar("measuring") as progress:
-        fingerprint = measure(open_dataset(dataset), progress)
-    planned = make_plan(fingerprint, chosen, count)
+        planned = plan_for(opened, split_cases(opened), minutes or DEFAULT_MINUTES, chosen, count, progress)
     print(explain(planned))
     if out is not None:
         out.write_text(planned.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -27,7 +27,7 @@ def train(
     ] = False,
     name: Annotated[str | None, typer.Option(help="The model's name. Default: the dataset's.")] = None,
 ) -> None:
-    """Train on a dataset and leave a bundle. Ctrl-C leaves a bundle of the best weights so far."""
+    """Train on a dataset and leave a bundle. Ctrl-C leaves a bundle of what was learned so far."""
     from skipseg.training.pipeline import TrainOptions
     from skipseg.training.pipeline import train as run
 
