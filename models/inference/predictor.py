@@ -59,7 +59,10 @@ class Predictor:
         """Scores (classes, X, Y, Z) of an image (channels, X, Y, Z), on the device."""
         if self.plan.dimensions == 3:
             return self._slide(image)
-        return torch.stack([self._slide(slice_) for slice_ in image.movedim(-1, 0)], dim=-1)
+        scores = torch.empty(self.plan.network.classes, *image.shape[1:], device=self.device)
+        for at in range(image.shape[-1]):
+            scores[..., at] = self._slide(image[..., at])
+        return scores
 
     def _slide(self, image: Tensor) -> Tensor:
         return scores_of(image, self.network, self.plan, self.device, self.precision)

@@ -51,12 +51,12 @@ class UNetRecipe(BaseModel):
         return self
 
     def _weights(self) -> int:
-        """About how many weights there are: two convolutions a block, one after each join, and the ways up."""
+        """About how many weights there are: one convolution or two a block, one after each join, and the ways up."""
         count, before = 0, max(self.channels, self.classes)
         for width, kernel, stride, blocks in zip(self.widths, self.kernels, self.strides, self.blocks, strict=True):
-            count += prod(kernel) * width * (before + 2 * (blocks + 1) * width) + prod(stride) * before * width
+            count += prod(kernel) * width * (before + max(2 * blocks + 1, 2) * width) + prod(stride) * before * width
             before = width
-        return count
+        return count - prod(self.kernels[-1]) * 2 * before**2  # nothing is joined at the bottom
 
 
 NetworkRecipe = UNetRecipe
