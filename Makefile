@@ -11,7 +11,7 @@ help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: $(INSTALLED)  ## train on phantoms, serve, segment one over HTTP, write demo/ (no network, no data of yours)
-	$(BIN)/skipseg demo --no-serve
+	$(BIN)/skipseg demo --minutes 2 --no-serve
 
 test: $(INSTALLED)  ## the fast tests
 	$(BIN)/pytest -m "not slow" --junitxml=build/tests.xml -o junit_family=xunit1
