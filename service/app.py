@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from skipseg import __version__
 from skipseg.service import problems
 from skipseg.service.bounds import BodyBound
+from skipseg.service.hosts import TrustedHosts
 from skipseg.service.observe import Observe
 from skipseg.service.routes import health, models, pages, segmentations
 from skipseg.service.schemas import Problem
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(routes.router)
     problems.register(app)
     app.add_middleware(BodyBound, most=settings.max_upload_bytes)
+    app.add_middleware(TrustedHosts, chosen=settings.host)
     app.add_middleware(Observe, metrics=server.metrics)  # added last, so it is outermost
     return app
 

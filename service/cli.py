@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 something failed, and is named; 2 the command was used wro
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -34,6 +35,8 @@ app.add_typer(models.app, name="models")
 
 def main() -> None:
     """The console script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a file's name may be no text
     raise SystemExit(run(sys.argv[1:]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -89,10 +90,12 @@ def _evaluate(bundle: Bundle, unseen: Dataset, out: Path) -> Metrics:
 def _running_server(out: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """``skipseg serve`` on a free port, ready to segment, and its URL; stopped on the way out."""
     command = [sys.executable, "-m", "skipseg", "serve", "--host", "127.0.0.1", "--port", "0"]
+    command += ["--data", str(out / "server")]
     log = out / "server.log"
+    environment = {**os.environ, "SKIPSEG_LOG_LEVEL": "info"}  # so that the log says why, should it not become ready
     with (
         log.open("wb") as lines,
-        subprocess.Popen([*command, "--data", str(out / "server")], stdin=subprocess.DEVNULL, stderr=lines) as server,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=lines, env=environment) as server,
     ):
         try:
             yield server, _url_when_ready(server, log)

@@ -53,8 +53,8 @@ class Device:
         return self._thread.submit(self._timed, work)
 
     def close(self) -> None:
-        """Drop what has not started and end the thread."""
-        self._thread.shutdown(cancel_futures=True)
+        """Drop what has not started; the thread ends with what it is doing, which cannot be stopped."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         started = perf_counter()

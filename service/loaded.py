@@ -99,8 +99,9 @@ class LoadedModels:
         except SkipsegError as error:
             self.failed[name] = str(error)
             log.error("model failed", extra={"fields": {"model": name, "code": error.code, "reason": str(error)}})
-        except (RuntimeError, MemoryError, OSError):  # the device's: out of memory, a driver that is too old
-            self.failed[name] = "the device could not take it; the server's log says where it failed"
+        # Out of memory, a driver that is too old, an error of ours: whatever it is, the other models must still load.
+        except Exception:
+            self.failed[name] = "it could not be put on the device; the server's log says where it failed"
             log.exception("model failed", extra={"fields": {"model": name}})
         else:
             self.ready[name] = Loaded(version, predictor)

@@ -41,6 +41,12 @@ def without_message(error: BaseException) -> dict[str, object]:
     return {**told, "cause": without_message(cause)} if cause is not None else told
 
 
+def announce(event: str, fields: dict[str, object]) -> None:
+    """Write a line whatever the level: what a program that started the server waits for."""
+    logger = logging.getLogger(NAME)
+    logger.handle(logger.makeRecord(NAME, logging.INFO, __file__, 0, event, (), None, extra={"fields": fields}))
+
+
 def configure(level: str) -> None:
     """Write our lines from ``level`` up, and uvicorn's warnings."""
     handler = logging.StreamHandler(sys.stderr)

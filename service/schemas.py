@@ -54,10 +54,6 @@ class ModelSummary(Answered):
     state: Literal["ready", "loading", "failed", "not loaded"]
 
 
-class ModelList(Answered):
-    models: tuple[ModelSummary, ...]
-
-
 class ExpectedInput(Answered):
     """What a scan must be for a model, and the grid its network sees it on."""
 
@@ -76,6 +72,12 @@ class ModelDetails(ModelSummary):
     input: ExpectedInput
     labels: tuple[Label, ...]
     metrics: dict[str, float | None]
+
+
+class ModelList(Answered):
+    """The registry; of a model whose bundle cannot be read there is only the summary."""
+
+    models: tuple[ModelDetails | ModelSummary, ...]
 
 
 class LimitsInfo(Answered):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import sys
+import threading
 from contextlib import suppress
 
 import uvicorn
@@ -22,10 +24,18 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     with listen(settings.host, settings.port) as listener:
         logs.configure(settings.log_level)
-        fields = {"url": url_of(listener), "version": __version__}
-        logging.getLogger(logs.NAME).info("listening", extra={"fields": fields})
+        logs.announce("listening", {"url": url_of(listener), "version": __version__})
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
         )
         with suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends
             uvicorn.Server(config).run(sockets=[listener])
+    _end_without_threads()
+
+
+def _end_without_threads() -> None:
+    """Python would wait for a thread in the middle of a scan; nobody else does any more, and it cannot be stopped."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    if any(thread.is_alive() and not thread.daemon for thread in others):
+        sys.stdout.flush()
+        os._exit(0)

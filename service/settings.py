@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         description="Threads that decode, preprocess and write scans, beside the one that owns the device.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least important log lines to write; every request is one line at `info`."
+        default="info",
+        description="The least important log lines to write; every request is one line at `info`. "
+        "Where the server listens is written at every level.",
     )
 
     @property

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from skipseg import __version__
 from skipseg.models.bundle import BundleManifest
+from skipseg.models.errors import SkipsegError
 from skipseg.models.registry import RegisteredModel
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.service.problems import documented
@@ -15,33 +16,16 @@ from skipseg.service.state import Server, ServerDep
 router = APIRouter(prefix="/v1", tags=["models"])
 
 
-@router.get("/models", summary="The models of the registry")
+@router.get("/models", summary="The models of the registry: what goes in, what comes out, how good they are")
 def list_models(server: ServerDep) -> ModelList:
-    return ModelList(models=tuple(_summary(model, server) for model in server.registry.models()))
+    return ModelList(models=tuple(_listed(model, server) for model in server.registry.models()))
 
 
 @router.get(
     "/models/{name}", summary="One model: what goes in, what comes out, how good it is", responses=documented(404, 422)
 )
 def show_model(name: str, server: ServerDep) -> ModelDetails:
-    model = server.registry.model(name)
-    described, manifest = _described(model, server)
-    plan = manifest.plan
-    expected = ExpectedInput(
-        dimensions=plan.dimensions,
-        channels=tuple(channel.name for channel in plan.channels),
-        orientation=plan.orientation,
-        spacing_mm=plan.spacing,
-    )
-    return ModelDetails(
-        **_summary(model, server).model_dump(),
-        described=described,
-        task=manifest.task,
-        licence=manifest.licence,
-        input=expected,
-        labels=manifest.labels.all,
-        metrics=manifest.metrics,
-    )
+    return _details(server.registry.model(name), server)
 
 
 @router.get("/info", summary="This server: version, device, loaded models, limits")
@@ -58,6 +42,33 @@ async def info(server: ServerDep) -> Info:
             channels=settings.max_channels,
             queue_size=settings.queue_size,
         ),
+    )
+
+
+def _listed(model: RegisteredModel, server: Server) -> ModelDetails | ModelSummary:
+    try:
+        return _details(model, server)
+    except (SkipsegError, OSError):  # one damaged bundle must not hide the others
+        return _summary(model, server)
+
+
+def _details(model: RegisteredModel, server: Server) -> ModelDetails:
+    described, manifest = _described(model, server)
+    plan = manifest.plan
+    expected = ExpectedInput(
+        dimensions=plan.dimensions,
+        channels=tuple(channel.name for channel in plan.channels),
+        orientation=plan.orientation,
+        spacing_mm=plan.spacing,
+    )
+    return ModelDetails(
+        **_summary(model, server).model_dump(),
+        described=described,
+        task=manifest.task,
+        licence=manifest.licence,
+        input=expected,
+        labels=manifest.labels.all,
+        metrics=manifest.metrics,
     )
 
 

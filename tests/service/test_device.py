@@ -38,6 +38,20 @@ def test_an_error_goes_to_whom_it_concerns(device: Device) -> None:
     assert device.submit(lambda: 7).result() == 7
 
 
+def test_closing_does_not_wait_for_what_runs_and_drops_what_does_not() -> None:
+    device, turn, began = Device(places=2), threading.Event(), threading.Event()
+    running, waiting = device.submit(lambda: (began.set(), turn.wait())), device.submit(lambda: 7)
+    began.wait()
+    closing = threading.Thread(target=device.close, daemon=True)
+    closing.start()
+    closing.join(timeout=30)
+    still_closing = closing.is_alive()
+    turn.set()
+    running.result()
+    assert not still_closing
+    assert waiting.cancelled()
+
+
 def test_places_are_bounded_and_given_back(device: Device) -> None:
     with device.place():
         with device.place(), pytest.raises(QueueFull) as refusal, device.place():

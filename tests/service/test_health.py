@@ -8,6 +8,9 @@ from bundles import small_bundle
 from servers import registry_without_shipped, serving
 
 from skipseg import __version__
+from skipseg.models.registry import Registry
+from skipseg.service.device import Device
+from skipseg.service.loaded import LoadedModels
 
 
 def test_a_server_is_alive_and_ready_once_its_models_are_warm(client) -> None:
@@ -39,6 +42,9 @@ def test_a_damaged_model_is_named_and_the_others_serve(tmp_path, scan) -> None:
         failed = client.get("/readyz").json()["failed"]
         assert [model["name"] for model in failed] == ["damaged"]
         assert "checksum" in failed[0]["reason"]
+        listed = {model["name"]: model for model in client.get("/v1/models").json()["models"]}
+        assert (listed["damaged"]["state"], "labels" in listed["damaged"]) == ("failed", False)
+        assert "labels" in listed["good"]
         assert [line["model"] for line in server.lines() if line["event"] == "model failed"] == ["damaged"]
         refused = client.post("/v1/segmentations?model=damaged", files={"scan": scan})
         assert (refused.status_code, "checksum" in refused.json()["detail"]) == (503, True)
@@ -46,9 +52,37 @@ def test_a_damaged_model_is_named_and_the_others_serve(tmp_path, scan) -> None:
         assert client.post("/v1/segmentations", files={"scan": scan}).json()["code"] == "usage"
 
 
+class Capricious(Registry):
+    """Fails for one model in a way that nobody foresaw."""
+
+    def resolve(self, reference: str):
+        return {}[reference] if reference.startswith("odd") else super().resolve(reference)
+
+
+def test_a_model_that_fails_in_an_unforeseen_way_is_named_and_the_others_load(tmp_path) -> None:
+    registry = registry_without_shipped(tmp_path)
+    for name in ("good", "odd", "zealous"):
+        registry.add(small_bundle(tmp_path / name, name=name).folder)
+    device = Device(places=1)
+    models = LoadedModels(Capricious(registry.root), device, "cpu")
+    models.load()
+    device.close()
+    assert models.references() == ("good@1", "zealous@1")
+    assert set(models.failed) == {"odd"}
+    assert not models.loading
+
+
 def test_models_tell_their_versions_and_their_state(client) -> None:
     models = {model["name"]: model for model in client.get("/v1/models").json()["models"]}
-    assert models["small"] == {"name": "small", "versions": [1, 2], "live": 1, "shipped": False, "state": "ready"}
+    told = {"name": "small", "versions": [1, 2], "live": 1, "shipped": False, "state": "ready"}
+    assert models["small"].items() >= told.items()
+
+
+def test_the_list_tells_of_every_model_what_its_own_page_tells(client) -> None:
+    for model in client.get("/v1/models").json()["models"]:
+        assert model == client.get(f"/v1/models/{model['name']}").json()
+        assert {"labels", "input", "metrics"} <= model.keys()
+        assert {"value", "name", "colour", "code"} <= model["labels"][1].keys()
 
 
 def test_a_model_tells_what_goes_in_and_what_comes_out(client) -> None:
