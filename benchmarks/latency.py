@@ -84,18 +84,23 @@ def with_monai(scan: Path, model: str) -> Callable[[], bytes]:
 
 @contextmanager
 def server(data: Path) -> Iterator[str]:
-    """`skipseg serve` on a free port, warm."""
+    """`skipseg serve` on a free port, warm; its log goes to a file, as a pipe that nobody reads would stop it."""
     command = [sys.executable, "-m", "skipseg", "serve", "--port", "0", "--data", str(data)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        lines = (json.loads(line) for line in process.stderr)
-        url = next(line["url"] for line in lines if line["event"] == "listening")
-        while not ready(url):
-            time.sleep(0.2)
+    log = data / "server.log"
+    with log.open("wb") as lines, subprocess.Popen(command, stderr=lines) as process:
         try:
+            while not (url := listening(log)) or not ready(url):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.2)
             yield url
         finally:
             process.terminate()
+
+
+def listening(log: Path) -> str | None:
+    """The URL that the log names, once it does."""
+    lines = (json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n"))
+    return next((line["url"] for line in lines if line["event"] == "listening"), None)
 
 
 def ready(url: str) -> bool:

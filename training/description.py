@@ -86,6 +86,8 @@ def read_description(path: Path) -> Description:
         ) from error
     except ValidationError as error:
         raise DatasetError(f"{path.name}: {_first(error)}; docs/datasets.md shows the layouts") from error
+    except ValueError as error:  # what Python's JSON reader makes of a number of thousands of digits
+        raise DatasetError(f"{path.name} holds a number that is too long to be read; mend it") from error
 
 
 def _named(key: str, value: int | str | list[int]) -> tuple[int, str]:
@@ -103,7 +105,7 @@ def _named(key: str, value: int | str | list[int]) -> tuple[int, str]:
 
 
 def _number(key: str) -> tuple[int, str]:
-    return (int(key), "") if key.isdigit() else (1 << 31, key)
+    return (int(key), "") if key.isdecimal() and len(key) < 10 else (1 << 31, key)
 
 
 def _first(error: ValidationError) -> str:

@@ -12,6 +12,7 @@ import torch
 from skipseg.models.errors import DatasetError, SkipsegError
 from skipseg.models.labels import Labels
 from skipseg.models.scans.masks import MASK_FORMATS, mask_suffix, write_mask
+from skipseg.models.scans.reader import scan_stem
 from skipseg.models.scans.volume import Mask, Volume
 from skipseg.training.dataset import Case, Dataset, read_case
 from skipseg.training.metrics import CaseScore, Failure, Metrics, score_labels, summarise
@@ -39,8 +40,10 @@ def evaluate(
     masks.mkdir(parents=True, exist_ok=True)
     written: dict[str, Path] = {}
 
+    by_file = _distinct([_own_stem(case) for case in cases])
+
     def keep(case: Case, mask: Mask) -> None:
-        written[case.name] = masks / mask_name(case, mask)
+        written[case.name] = masks / mask_name(case, mask, by_file)
         write_mask(mask, written[case.name], _format(mask))
 
     metrics = score(segment, bundle_name, dataset, cases, progress, keep)
@@ -80,11 +83,11 @@ class LabelsDisagree(DatasetError):
     """The model and the dataset mean different things by one label value: no case can be scored."""
 
 
-def mask_name(case: Case, mask: Mask) -> str:
-    """A mask keeps its scan's file name; the mask of several channel files is called like the case."""
-    if len(case.images) == 1 and mask.source.format in MASK_FORMATS:
+def mask_name(case: Case, mask: Mask, by_file: bool = True) -> str:
+    """A mask keeps its scan's file name; that of several channel files, or not ``by_file``, is called like the case."""
+    if by_file and len(case.images) == 1 and mask.source.format in MASK_FORMATS:
         return case.images[0].name
-    return case.name + mask_suffix(mask, _format(mask))
+    return case.name.replace("/", "_") + mask_suffix(mask, _format(mask))
 
 
 def write_cases(metrics: Metrics, path: Path) -> None:
@@ -107,6 +110,15 @@ def _score_case(segment: Segment, dataset: Dataset, case: Case) -> tuple[Mask, C
     _compare_labels(mask.labels, dataset.labels)
     labels = score_labels(mask.voxels, truth, dataset.labels, image.geometry.spacing)
     return mask, CaseScore(case=case.name, labels=labels, seconds=seconds)
+
+
+def _own_stem(case: Case) -> str:
+    return scan_stem(case.images[0]) if len(case.images) == 1 else case.name
+
+
+def _distinct(names: Sequence[str]) -> bool:
+    """Also on a disk that takes upper and lower case for one."""
+    return len({name.casefold() for name in names}) == len(names)
 
 
 def _compare_labels(of_model: Labels, of_dataset: Labels) -> None:

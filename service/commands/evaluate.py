@@ -57,20 +57,52 @@ def evaluate(
 def choose_cases(dataset: Dataset, training: TrainingRecord, names: Path | None) -> tuple[Case, ...]:
     """The cases to score: those named, or all labelled ones but those that the model learned from.
 
-    Raises ``DatasetError`` for a name that is not there, ``UsageError`` when none is left.
+    A case is known by its name, since a dataset that was added to, or mended, has another checksum; what is left out or
+    scored on that ground is said on standard error. Raises ``DatasetError`` for a name that is not there,
+    ``UsageError`` when none is left.
     """
     from skipseg.models.errors import UsageError
-    from skipseg.training.dataset import checksum, named_cases
+    from skipseg.training.dataset import named_cases
 
-    learned = set(training.cases) if checksum(dataset) == training.dataset_sha256 else set()
+    learned = set(training.cases)
     if names is not None:
-        chosen = named_cases(dataset, names.read_text(encoding="utf-8").splitlines())
+        chosen = named_cases(dataset, _lines(names))
     else:
         chosen = tuple(case for case in dataset.cases if case.label and case.name not in learned)
     if not chosen:
         raise UsageError(
             "no case is left to score: the model was trained on every labelled one; name some with --cases"
         )
-    if seen := [case.name for case in chosen if case.name in learned]:
-        print(f"{len(seen)} of {len(chosen)} cases were trained on: their figures flatter the model", file=sys.stderr)
+    _tell_of_training(dataset, training, [case.name for case in chosen])
     return chosen
+
+
+def _tell_of_training(dataset: Dataset, training: TrainingRecord, chosen: list[str]) -> None:
+    from skipseg.training.dataset import checksum
+
+    learned = set(training.cases)
+    if seen := [name for name in chosen if name in learned]:
+        print(
+            f"{len(seen)} of {len(chosen)} cases were trained on, by their names: their figures flatter the model",
+            file=sys.stderr,
+        )
+    left = [case.name for case in dataset.cases if case.name in learned and case.name not in chosen]
+    related = bool(seen or left) or dataset.name == training.dataset
+    if seen or not related or checksum(dataset) == training.dataset_sha256:
+        return
+    print(
+        f"the model was trained on {training.dataset}, whose files are not those of {dataset.name}; "
+        f"{len(left)} cases are left out, as cases of these names were trained on (--cases scores them all the same)",
+        file=sys.stderr,
+    )
+
+
+def _lines(file: Path) -> list[str]:
+    from skipseg.models.errors import UsageError
+
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{file} must be UTF-8 text with one case name a line; byte {error.start} is not; save it as UTF-8"
+        ) from None

@@ -97,6 +97,20 @@ def test_masks_of_pictures_keep_their_name_and_of_channel_files_the_case(made, t
     assert [path.name for path in (tmp_path / "volumes/masks").iterdir()] == ["b0.nii.gz"]
 
 
+@pytest.mark.parametrize("names", [("p1/scan", "p2/scan"), ("p1/scan", "p2/SCAN")])
+def test_masks_of_scans_that_share_a_name_are_called_like_their_cases(made, tmp_path, names):
+    for name in names:
+        made.nifti(f"{name}.nii.gz", made.noise())
+        made.nifti(f"{name}-truth.nii.gz", made.blob())
+    groups = {f"case {name[:2]}": {"images": [f"{name}.nii.gz"], "label": f"{name}-truth.nii.gz"} for name in names}
+    made.json("dataset.json", {"channel_names": {"0": "T1"}, "labels": {"background": 0, "rod": 1}, "dataset": groups})
+    dataset = open_dataset(made.folder)
+    evaluate(Answers(dataset).segment, "rods", dataset, dataset.cases, tmp_path / "out")
+    for case in dataset.cases:
+        truth = read_case(dataset, case)[1]
+        np.testing.assert_array_equal(read_scan(tmp_path / "out/masks" / f"{case.name}.nii.gz").voxels[0], truth)
+
+
 def test_a_case_that_fails_is_named_and_the_others_are_scored(made, tmp_path):
     dataset = open_dataset(made.msd(3))
     answers = Answers(dataset)

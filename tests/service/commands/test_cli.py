@@ -3,6 +3,8 @@
 import contextlib
 import csv
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import nibabel
 import numpy as np
 import pytest
 from bundles import small_bundle
+from scan_files import nifti, zipped
 from servers import registry_without_shipped, skipseg
 
 from skipseg import __version__
@@ -104,6 +107,42 @@ def test_what_cannot_be_done_exits_1_and_says_why(command, arguments: list[str],
     ended = command(*arguments)
     assert words in ended.out + ended.err
     assert ended.code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evaluate", "bundle", "odd/set", "--out", "odd/r", "--cases", "odd/latin.txt"], "UTF-8"),
+        (["dataset", "check", "odd/digits"], "too long"),
+        (["dataset", "check", "odd/channels"], "training"),
+        (["segment", "small", "odd/scans", "--out", "odd/masks"], "broken"),
+    ],
+)
+def test_odd_bytes_and_numbers_are_told_without_a_traceback(command, workshop, make_scan, arguments, words) -> None:
+    odd = workshop / "odd"
+    shutil.rmtree(odd, ignore_errors=True)
+    for folder in ("set/images", "set/labels", "digits", "channels", "scans"):
+        (odd / folder).mkdir(parents=True)
+    for part in ("images", "labels"):
+        (odd / "set" / part / "a.nii.gz").write_bytes(zipped(nifti(np.eye(8, dtype=np.uint8)[..., None])))
+    (odd / "latin.txt").write_bytes("Müller\n".encode("latin-1"))
+    (odd / "digits" / "dataset.json").write_text('{"numTraining": ' + "9" * 5000 + "}")
+    (odd / "channels" / "dataset.json").write_text('{"channel_names": {"\u00b2": "T1"}}')
+    (odd / "scans" / os.fsdecode(b"M\xfcller.nii.gz")).write_bytes(make_scan())
+    (odd / "scans" / os.fsdecode(b"broken \xfc.nii.gz")).write_bytes(b"no scan")
+    ended = command(*arguments)
+    assert ended.code in (1, 2)
+    assert words in ended.out + ended.err
+
+
+def test_a_name_that_is_no_text_can_be_printed_and_resumed(tmp_path, workshop, data) -> None:
+    out = os.fsdecode(bytes(tmp_path) + b"/M\xfcller")
+    scan = tmp_path / os.fsdecode(b"M\xfcller.nii.gz")
+    scan.write_bytes((workshop / "scan.nii.gz").read_bytes())
+    for _ in range(2):
+        ended = skipseg("segment", "small", scan, "--out", out, "--resume", data=workshop)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert r"M\udcfcller" in ended.stdout
 
 
 @pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])

@@ -1,6 +1,7 @@
 """From a dataset to figures, by commands alone."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,23 @@ def test_figures_of_cases_that_were_trained_on_come_with_a_warning(pictures: Pat
     capfd.readouterr()
     assert run(["evaluate", str(bundle), str(pictures), "--out", str(tmp_path / "r"), "--cases", str(names)]) == 0
     assert f"{len(trained_on)} of {len(trained_on)} cases were trained on" in capfd.readouterr().err
+
+
+def test_cases_trained_on_are_left_out_of_a_dataset_that_changed_since(pictures: Path, tmp_path: Path, capfd) -> None:
+    bundle, grown, names = tmp_path / "squares", tmp_path / "grown", tmp_path / "names.txt"
+    run(["train", str(pictures), "--out", str(bundle), "--epochs", "1", "--fold", "0"])
+    shutil.copytree(pictures, grown)
+    for part in ("images", "labels"):
+        shutil.copy(grown / part / "picture0.png", grown / part / "new.png")
+    training = json.loads((bundle / "bundle.json").read_text())["training"]
+    capfd.readouterr()
+    assert run(["evaluate", str(bundle), str(grown), "--out", str(tmp_path / "r")]) == 0
+    scored = {case["case"] for case in json.loads((tmp_path / "r" / "metrics.json").read_text())["cases"]}
+    assert scored == {"new", *training["validation_cases"]}
+    assert f"{len(training['cases'])} cases are left out" in capfd.readouterr().err
+    names.write_text(f"new\n{training['cases'][0]}\n")
+    assert run(["evaluate", str(bundle), str(grown), "--out", str(tmp_path / "r"), "--cases", str(names)]) == 0
+    assert "1 of 2 cases were trained on" in capfd.readouterr().err
 
 
 def test_a_plan_says_why_and_is_written_as_json(pictures: Path, tmp_path: Path, capfd) -> None:
