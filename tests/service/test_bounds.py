@@ -101,5 +101,6 @@ def _connection(lonely) -> socket.socket:
 
 def _head(fields: str) -> bytes:
     return (
-        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n{fields}\r\n\r\n".encode()
+        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\n{fields}\r\n\r\n".encode()
     )

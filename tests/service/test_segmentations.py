@@ -5,14 +5,17 @@ import io
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import nibabel
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scan_files import nifti, zipped
 from servers import skipseg
 
+from skipseg.models.inference.predictor import Predictor
 from skipseg.service.record import STAGES
 
 PATH = "/v1/segmentations"
@@ -202,3 +205,22 @@ def test_a_single_model_need_not_be_named(lonely, scan) -> None:
     unnamed = post(lonely.client, scan)
     assert unnamed.headers["X-Skipseg-Model"] == "small@1"
     assert unnamed.content == answer.content
+
+
+class TooLarge(Predictor):
+    """Every scan is more than the memory holds."""
+
+    def infer(self, prepared):
+        return torch.empty(1 << 60)
+
+
+def test_a_scan_that_memory_does_not_suffice_for_is_refused_and_the_server_goes_on(lonely, scan) -> None:
+    ready = lonely.server.models.ready
+    loaded = ready["small"]
+    ready["small"] = replace(loaded, predictor=TooLarge(loaded.predictor.bundle, "cpu"))
+    refused = lonely.client.post("/v1/segmentations", files={"scan": scan})
+    ready["small"] = loaded
+    assert (refused.status_code, refused.json()["code"]) == (413, "scan_too_large")
+    assert "memory" in refused.json()["detail"]
+    assert lonely.client.post("/v1/segmentations", files={"scan": scan}).status_code == 200
+    assert lonely.server.device.taken == 0
