@@ -78,7 +78,7 @@ class _Way:
             volume = read_channels([source_of(scan) for scan in scans], self.limits)
         self.record.shape = volume.voxels.shape
         with self.record.stages.measure("preprocess"):
-            return volume, self.predictor.prepare(volume)
+            return volume, self.predictor.prepare(volume, self.limits)
 
     def infer(self, prepared: Prepared) -> NDArray[np.unsignedinteger]:
         with self.record.stages.measure("network"):

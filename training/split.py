@@ -55,7 +55,7 @@ def _drawn(cases: Sequence[Case], fold: int | None) -> list[Case]:
 
 def _names(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8").splitlines()
+        return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         raise UsageError(
             "the file of validation cases cannot be read; expected text with one case name a line"

@@ -30,7 +30,7 @@ class FinishedDemo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> FinishedDemo:
     place = tmp_path_factory.mktemp("demo")
     printed = place / "printed.txt"
-    command = [sys.executable, "-m", "skipseg", "demo", "--minutes", "0.1", "--serve", "--out", "demo"]
+    command = [sys.executable, "-m", "skipseg", "demo", "--minutes", "0.5", "--serve", "--out", "demo"]
     with printed.open("w") as output:
         process = subprocess.Popen(command, cwd=place, stdout=output, stderr=subprocess.STDOUT)
     try:
