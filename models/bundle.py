@@ -45,6 +45,7 @@ class TrainingRecord(BaseModel):
     dataset: str  # its name
     dataset_sha256: str  # over all files, in order
     cases: tuple[str, ...]  # trained on
+    images_sha256: tuple[str, ...] = ()  # of the image files of each of them, by which they are known again
     validation_cases: tuple[str, ...]  # kept out
     seed: int
     steps: int

@@ -25,7 +25,17 @@ from skipseg.training.truth import (
     whole_values,
 )
 
-__all__ = ["Case", "Dataset", "checksum", "named_cases", "open_dataset", "read_case", "read_image", "read_truth"]
+__all__ = [
+    "Case",
+    "Dataset",
+    "checksum",
+    "image_checksum",
+    "named_cases",
+    "open_dataset",
+    "read_case",
+    "read_image",
+    "read_truth",
+]
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,15 @@ def checksum(dataset: Dataset) -> str:
             total.update(f"{case.name}\0{role}\0{len(case.images)}\0".encode())
             with path.open("rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def image_checksum(case: Case) -> str:
+    """SHA-256 over a case's image files: what it is known by under any name, its label mended or not."""
+    total = hashlib.sha256()
+    for path in case.images:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
 
 

@@ -19,7 +19,7 @@ from skipseg.models.inference.predictor import Predictor
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Precision
 from skipseg.training.card import write_card
-from skipseg.training.dataset import Dataset
+from skipseg.training.dataset import Dataset, image_checksum
 from skipseg.training.description import Description
 from skipseg.training.evaluate import evaluate
 from skipseg.training.fit import Fitted
@@ -97,6 +97,7 @@ def _record(run: Run, fitted: Fitted) -> TrainingRecord:
         dataset=run.dataset.name,
         dataset_sha256=run.dataset_sha256,
         cases=tuple(case.name for case in run.split.training),
+        images_sha256=tuple(image_checksum(case) for case in run.split.training),
         validation_cases=tuple(case.name for case in run.split.validation),
         seed=run.seed,
         steps=fitted.steps,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,44 +58,32 @@ def evaluate(
 def choose_cases(dataset: Dataset, training: TrainingRecord, names: Path | None) -> tuple[Case, ...]:
     """The cases to score: those named, or all labelled ones but those that the model learned from.
 
-    A case is known by its name, since a dataset that was added to, or mended, has another checksum; what is left out or
-    scored on that ground is said on standard error. Raises ``DatasetError`` for a name that is not there,
-    ``UsageError`` when none is left.
+    Cases that were learned from and are scored all the same are counted on standard error, and so are those left out.
+    Raises ``DatasetError`` for a name that is not there, ``UsageError`` when none is left.
     """
     from skipseg.models.errors import UsageError
     from skipseg.training.dataset import named_cases
 
-    learned = set(training.cases)
+    wanted = named_cases(dataset, _lines(names)) if names else tuple(case for case in dataset.cases if case.label)
+    learned = _learned(wanted, training)
     if names is not None:
-        chosen = named_cases(dataset, _lines(names))
-    else:
-        chosen = tuple(case for case in dataset.cases if case.label and case.name not in learned)
+        if learned:
+            print(f"{len(learned)} of {len(wanted)} cases were trained on: their figures flatter it", file=sys.stderr)
+        return wanted
+    chosen = tuple(case for case in wanted if case.name not in learned)
     if not chosen:
-        raise UsageError(
-            "no case is left to score: the model was trained on every labelled one; name some with --cases"
-        )
-    _tell_of_training(dataset, training, [case.name for case in chosen])
+        raise UsageError("no case is left to score: the model was trained on all of them; name some with --cases")
+    if learned:
+        print(f"{len(learned)} cases are left out, since the model was trained on them", file=sys.stderr)
     return chosen
 
 
-def _tell_of_training(dataset: Dataset, training: TrainingRecord, chosen: list[str]) -> None:
-    from skipseg.training.dataset import checksum
+def _learned(cases: Sequence[Case], training: TrainingRecord) -> set[str]:
+    """Names of the cases whose images a model was trained on, known by their files' bytes under any name."""
+    from skipseg.training.dataset import image_checksum
 
-    learned = set(training.cases)
-    if seen := [name for name in chosen if name in learned]:
-        print(
-            f"{len(seen)} of {len(chosen)} cases were trained on, by their names: their figures flatter the model",
-            file=sys.stderr,
-        )
-    left = [case.name for case in dataset.cases if case.name in learned and case.name not in chosen]
-    related = bool(seen or left) or dataset.name == training.dataset
-    if seen or not related or checksum(dataset) == training.dataset_sha256:
-        return
-    print(
-        f"the model was trained on {training.dataset}, whose files are not those of {dataset.name}; "
-        f"{len(left)} cases are left out, as cases of these names were trained on (--cases scores them all the same)",
-        file=sys.stderr,
-    )
+    known = set(training.images_sha256)
+    return {case.name for case in cases if image_checksum(case) in known}
 
 
 def _lines(file: Path) -> list[str]:

@@ -50,20 +50,21 @@ def test_figures_of_cases_that_were_trained_on_come_with_a_warning(pictures: Pat
     assert f"{len(trained_on)} of {len(trained_on)} cases were trained on" in capfd.readouterr().err
 
 
-def test_cases_trained_on_are_left_out_of_a_dataset_that_changed_since(pictures: Path, tmp_path: Path, capfd) -> None:
-    bundle, grown, names = tmp_path / "squares", tmp_path / "grown", tmp_path / "names.txt"
+def test_cases_trained_on_are_known_again_under_any_name(pictures: Path, tmp_path: Path, capfd) -> None:
+    bundle, other, names = tmp_path / "squares", tmp_path / "other", tmp_path / "names.txt"
     run(["train", str(pictures), "--out", str(bundle), "--epochs", "1", "--fold", "0"])
-    shutil.copytree(pictures, grown)
-    for part in ("images", "labels"):
-        shutil.copy(grown / part / "picture0.png", grown / part / "new.png")
     training = json.loads((bundle / "bundle.json").read_text())["training"]
+    learned, kept_out = training["cases"][0], training["validation_cases"][0]
+    for part in ("images", "labels"):
+        (other / part).mkdir(parents=True)
+        shutil.copy(pictures / part / f"{learned}.png", other / part / "renamed.png")
+        shutil.copy(pictures / part / f"{kept_out}.png", other / part / f"{learned}.png")  # another one, of that name
     capfd.readouterr()
-    assert run(["evaluate", str(bundle), str(grown), "--out", str(tmp_path / "r")]) == 0
-    scored = {case["case"] for case in json.loads((tmp_path / "r" / "metrics.json").read_text())["cases"]}
-    assert scored == {"new", *training["validation_cases"]}
-    assert f"{len(training['cases'])} cases are left out" in capfd.readouterr().err
-    names.write_text(f"new\n{training['cases'][0]}\n")
-    assert run(["evaluate", str(bundle), str(grown), "--out", str(tmp_path / "r"), "--cases", str(names)]) == 0
+    assert run(["evaluate", str(bundle), str(other), "--out", str(tmp_path / "r")]) == 0
+    assert [case["case"] for case in json.loads((tmp_path / "r" / "metrics.json").read_text())["cases"]] == [learned]
+    assert "1 cases are left out" in capfd.readouterr().err
+    names.write_text(f"renamed\n{learned}\n")
+    assert run(["evaluate", str(bundle), str(other), "--out", str(tmp_path / "r"), "--cases", str(names)]) == 0
     assert "1 of 2 cases were trained on" in capfd.readouterr().err
 
 
