@@ -68,7 +68,7 @@ def write_mask(mask: Mask, path: Path, format: str | None = None) -> None:
     Without a ``format`` the path's suffix decides, or else the scan's own format. A NIfTI file is compressed exactly
     if its name says so, because other programs believe the name.
     """
-    name = _known(format or _format_of(path) or mask.source.format)
+    name = _known(format or format_of(path) or mask.source.format)
     data = _ENCODERS[name](mask, not path.name.lower().endswith(".nii"))
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -84,7 +84,8 @@ def _known(name: str) -> str:
     return name
 
 
-def _format_of(path: Path) -> str | None:
+def format_of(path: Path) -> str | None:
+    """The format that a mask file's name stands for, or None when it is no mask's name."""
     if path.name.lower().endswith((".nii", ".nii.gz")):
         return "nifti"
     suffix = path.suffix.lower().replace(".tiff", ".tif")

@@ -33,14 +33,14 @@ def segment(
     from skipseg.models.errors import UsageError
     from skipseg.models.inference.predictor import Predictor
     from skipseg.models.registry import open_model
-    from skipseg.models.scans.masks import MASK_FORMATS
+    from skipseg.models.scans.masks import MASK_FORMATS, format_of
     from skipseg.service.commands.cases import collect, refuse_overwriting
 
     if format is not None and format not in MASK_FORMATS:
         raise UsageError(f"masks are written as {', '.join(MASK_FORMATS)}; got --format {format}")
     bundle = open_model(model, open_registry(data))
     found = collect(scans, len(bundle.plan.channels), out)
-    as_file = mask_format_of(out)
+    as_file = None if out.is_dir() else format_of(out)  # a name that is no mask's is a folder's
     if as_file and len(found) > 1:
         raise UsageError(f"--out {out} is one file, but there are {len(found)} scans; name a folder")
     if as_file and format not in (None, as_file):
@@ -53,16 +53,6 @@ def segment(
         _one(found[0], predictor, out)
     else:
         _many(found, predictor, f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]}", out, format, resume)
-
-
-def mask_format_of(out: Path) -> str | None:
-    """The format of a file called ``out``, or None when that is no mask's name, and so a folder's."""
-    from skipseg.models.scans.reader import FORMATS
-
-    if out.is_dir():
-        return None
-    named = (name for name, form in FORMATS.items() if out.name.lower().endswith(form.suffixes))
-    return "json" if out.suffix.lower() == ".json" else next(named, None)
 
 
 def possible_files(scans: list[ScanFiles], out: Path, format: str | None) -> Iterator[Path]:

@@ -22,6 +22,7 @@ from skipseg.training.pipeline import TrainOptions, train
 from skipseg.training.sampling import PatchSampler, SpatialSettings
 from skipseg.training.split import split_cases
 
+COMMAND = [sys.executable, "-m", "skipseg", "train", "--device", "cpu"]
 QUICK = {"epochs": 2, "device": "cpu", "quiet": True}
 
 
@@ -114,19 +115,7 @@ def test_a_killed_run_is_resumed_to_the_same_weights(phantoms, tmp_path):
 
 def test_ctrl_c_leaves_a_valid_bundle_of_what_was_learned(phantoms, tmp_path):
     out = tmp_path / "bundle"
-    command = [
-        sys.executable,
-        "-m",
-        "skipseg",
-        "train",
-        str(phantoms),
-        "--out",
-        str(out),
-        "--minutes",
-        "30",
-        "--device",
-        "cpu",
-    ]
+    command = [*COMMAND, str(phantoms), "--minutes", "30", "--out", str(out)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     seen = ""
     for line in child.stderr:
@@ -191,19 +180,7 @@ def test_a_run_is_not_resumed_on_other_data(phantoms, tmp_path):
     work.mkdir()
     write_phantom_dataset(tmp_path / "other", cases=3, seed=9)
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    command = [
-        sys.executable,
-        "-m",
-        "skipseg",
-        "train",
-        str(phantoms),
-        "--out",
-        str(out),
-        "--minutes",
-        "30",
-        "--device",
-        "cpu",
-    ]
+    command = [*COMMAND, str(phantoms), "--minutes", "30", "--out", str(out)]
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while child.poll() is None and not (work / "setup.json").exists():
         time.sleep(0.05)
