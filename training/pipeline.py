@@ -19,9 +19,10 @@ from skipseg.training.dataset import Dataset, open_dataset
 from skipseg.training.fit import Fit, FitSettings, Fitted
 from skipseg.training.outcome import Run, write_bundle
 from skipseg.training.progress import Display
-from skipseg.training.sampling import PatchSampler, SpatialSettings
+from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget
 from skipseg.training.setup import CHECKPOINT, Setup, TrainOptions, decide, open_work
+from skipseg.training.spatial import SpatialSettings
 from skipseg.training.split import Split, split_cases
 from skipseg.training.validate import Validation
 

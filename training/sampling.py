@@ -1,14 +1,8 @@
-"""Training patches: where they are cut, turned and scaled, straight from the preprocessed case.
-
-A patch is read through one affine map from patch voxels to case voxels, so rotation and scaling see the real
-surroundings instead of a padded border, and the image is interpolated once.
-"""
+"""Training patches: which case, and where in it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,24 +12,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from skipseg.training.cache import CachedCase, CaseFiles
+from skipseg.training.spatial import Cut, SpatialSettings, draw_map, draw_mirrored, read
 
-COARSE = 2.0  # times the finest spacing
-
-
-@dataclass(frozen=True)
-class SpatialSettings:
-    """How patches are drawn; angles in degrees."""
-
-    foreground_share: float = 0.5  # of patches centred on a voxel of a label drawn uniformly
-    turn_share: float = 0.3  # of patches rotated and scaled
-    degrees: float = 20.0  # largest rotation about each axis
-    scale: tuple[float, float] = (0.8, 1.25)
-    flips: tuple[bool, ...] = (True, True, True)  # axes that may be mirrored
-    spacing: tuple[float, ...] = (1.0, 1.0, 1.0)  # mm a voxel: a rotation of the patient is none of the voxels
+CPU = torch.device("cpu")
 
 
 class PatchSampler:
-    """Draws batches; batch ``step`` of a seed is always the same, whichever process draws it."""
+    """Draws batches on a device; patch ``number`` of a seed is always the same, whichever process draws it.
+
+    Of several processes that train together, process ``rank`` of ``world`` draws its share of ``batch`` patches of a
+    batch of ``world * batch``.
+    """
 
     def __init__(
         self,
@@ -44,33 +31,37 @@ class PatchSampler:
         batch: int,
         seed: int,
         settings: SpatialSettings,
+        device: torch.device = CPU,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.cases = cases
         self.patch = patch
         self.batch = batch
         self.seed = seed
         self.settings = settings
+        self.device = device
+        self.rank, self.world = rank, world
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
         """Images (N, C, *patch) float32 and classes (N, *patch) int64 of one step."""
-        chance = np.random.default_rng((self.seed, step))
-        drawn = [self._patch(chance, (step * self.batch + i)) for i in range(self.batch)]
-        return torch.stack([image for image, _ in drawn]), torch.stack([classes for _, classes in drawn])
+        first = (step * self.world + self.rank) * self.batch
+        return read([self._cut(first + i) for i in range(self.batch)], self.patch, self.device)
 
-    def _patch(self, chance: np.random.Generator, number: int) -> tuple[Tensor, Tensor]:
+    def _cut(self, number: int) -> Cut:
+        chance = np.random.default_rng((self.seed, number))
         case = self.cases[self._case_of(number)].open()
         case = case.slice(chance, self.settings.foreground_share) if len(self.patch) == 2 else case
         centre = self._centre(chance, case)
-        matrix = self._matrix(chance)
+        matrix = draw_map(self.settings, len(self.patch), chance)
         region = _region(centre, matrix, self.patch)
-        image, classes = _cut(case.image, region), _cut(case.classes[None], region)
-        image, classes = _through(image, classes, centre - region[:, 0], matrix, self.patch)
-        mirrored = [
-            axis
-            for axis, allowed in enumerate(self.settings.flips[: len(self.patch)])
-            if allowed and chance.random() < 0.5
-        ]
-        return image.flip([axis + 1 for axis in mirrored]), classes.flip(mirrored)
+        return Cut(
+            image=_part(case.image, region),
+            classes=_part(case.classes[None], region)[0],
+            centre=centre - region[:, 0],
+            matrix=matrix,
+            mirrored=draw_mirrored(self.settings, len(self.patch), chance),
+        )
 
     def _case_of(self, number: int) -> int:
         """Every case once before any comes again, in an order that differs from round to round."""
@@ -93,31 +84,6 @@ class PatchSampler:
         placed: NDArray[np.float64] = np.where(patch % 2 == 0, np.floor(at) + 0.5, np.round(at))
         return placed
 
-    def _matrix(self, chance: np.random.Generator) -> NDArray[np.float64] | None:
-        """From patch voxels to case voxels: a rotation and scaling in millimetres; None leaves the patch as it is."""
-        if chance.random() >= self.settings.turn_share:
-            return None
-        count = len(self.patch)
-        spacing = np.array(self.settings.spacing[:count])
-        matrix: NDArray[np.float64] = np.eye(count) / np.exp(chance.uniform(*np.log(self.settings.scale)))
-        for plane in _planes(spacing):
-            matrix = matrix @ _rotation(count, plane, chance.uniform(-self.settings.degrees, self.settings.degrees))
-        in_voxels: NDArray[np.float64] = matrix * spacing / spacing[:, None]
-        return in_voxels
-
-
-def _planes(spacing: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Planes to rotate in: not those of an axis so coarse that a small angle would leave the few slices there are."""
-    fine = np.flatnonzero(spacing < COARSE * spacing.min())
-    return list(combinations(fine.tolist(), 2))
-
-
-def _rotation(count: int, plane: tuple[int, int], degrees: float) -> NDArray[np.float64]:
-    angle = np.deg2rad(degrees)
-    turn = np.eye(count)
-    turn[np.ix_(plane, plane)] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    return turn
-
 
 def _region(
     centre: NDArray[np.float64], matrix: NDArray[np.float64] | None, patch: tuple[int, ...]
@@ -128,38 +94,15 @@ def _region(
     return np.stack([np.floor(centre - reach + 1e-6), np.ceil(centre + reach - 1e-6) + 1], axis=1).astype(np.int64)
 
 
-def _cut(voxels: NDArray[Any], region: NDArray[np.int64]) -> Tensor:
+def _part(voxels: NDArray[Any], region: NDArray[np.int64]) -> Tensor:
     """``voxels[:, region]``, zeros where the region leaves the case."""
     size = np.array(voxels.shape[1:])
     inner = np.clip(region, 0, size[:, None])
-    part = np.array(voxels[(slice(None), *(slice(a, b) for a, b in inner))], dtype=np.float32, order="C")
+    part = np.array(voxels[(slice(None), *(slice(a, b) for a, b in inner))], order="C")
+    part = part.astype(np.int32) if part.dtype == np.uint16 else part  # torch does little with uint16
     outside = [
         int(n)
         for axis in reversed(range(len(size)))
         for n in (inner[axis, 0] - region[axis, 0], region[axis, 1] - inner[axis, 1])
     ]
     return functional.pad(torch.from_numpy(part), outside)
-
-
-def _through(
-    image: Tensor,
-    classes: Tensor,
-    centre: NDArray[np.float64],
-    matrix: NDArray[np.float64] | None,
-    patch: tuple[int, ...],
-) -> tuple[Tensor, Tensor]:
-    """Read the patch through the map; image linear, classes nearest."""
-    if matrix is None:
-        return image, classes[0].long()
-    axes = [torch.arange(side, dtype=torch.float32) - (side - 1) / 2 for side in patch]
-    at = (
-        torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) @ torch.from_numpy(matrix.T).float()
-        + torch.from_numpy(centre).float()
-    )
-    size = torch.tensor(image.shape[1:], dtype=torch.float32)
-    grid = ((at + 0.5) / size * 2 - 1).flip(-1)[None]
-    turned = functional.grid_sample(image[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    nearest = functional.grid_sample(classes[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[
-        0, 0
-    ]
-    return turned, nearest.long()

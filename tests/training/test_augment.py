@@ -29,24 +29,45 @@ def test_a_constant_image_survives_everything():
     assert torch.isfinite(augment(torch.zeros(2, 1, 9, 9, 9), ALWAYS, torch.Generator().manual_seed(0))).all()
 
 
+def test_every_sample_is_changed_by_its_own_draw_alone():
+    """In a batch that is shared out, each part is changed as it would be in the whole."""
+    images = torch.randn(4, 2, 16, 18)
+    whole = augment(images, IntensitySettings(0.5, 0.5, 0.5, 0.5, 0.5, 0.5), torch.Generator().manual_seed(5))
+    parts = [
+        augment(
+            images[2 * rank : 2 * rank + 2],
+            IntensitySettings(0.5, 0.5, 0.5, 0.5, 0.5, 0.5),
+            torch.Generator().manual_seed(5),
+            rank,
+            2,
+        )
+        for rank in range(2)
+    ]
+    torch.testing.assert_close(torch.cat(parts), whole)
+    assert not torch.equal(whole, images)
+
+
 def test_blur_keeps_the_mean_and_takes_away_detail():
-    image = torch.randn(1, 30, 30, 30)
-    smooth = blur(image, 1.0)
-    assert abs(smooth.mean() - image.mean()) < 0.01
-    assert smooth.std() < 0.4 * image.std()
+    images = torch.randn(2, 1, 30, 30, 30)
+    smooth = blur(images, torch.tensor([1.0, 0.5]))
+    assert abs(smooth.mean() - images.mean()) < 0.01
+    assert smooth[0].std() < 0.4 * images[0].std()
+    assert smooth[0].std() < smooth[1].std() < images[1].std()
 
 
 def test_low_resolution_takes_away_detail_and_keeps_the_ramp():
-    ramp = torch.arange(32.0).expand(1, 8, 8, 32)
-    assert torch.allclose(low_resolution(ramp, 0.5)[..., 4:-4], ramp[..., 4:-4], atol=0.3)
-    assert low_resolution(torch.randn(1, 16, 16, 16), 0.5).std() < 0.6
+    ramp = torch.arange(32.0).expand(1, 1, 8, 8, 32)
+    half = torch.tensor([0.5])
+    assert torch.allclose(low_resolution(ramp, half)[..., 4:-4], ramp[..., 4:-4], atol=0.3)
+    assert low_resolution(torch.randn(1, 1, 16, 16, 16), half).std() < 0.6
 
 
 def test_gamma_and_contrast_keep_what_they_promise():
-    image = torch.randn(2, 20, 20)
-    bent = gamma(image, 1.4, inverted=True)
-    torch.testing.assert_close(bent.mean((1, 2)), image.mean((1, 2)), atol=1e-4, rtol=0)
-    torch.testing.assert_close(bent.std((1, 2)), image.std((1, 2)), atol=1e-3, rtol=0)
-    stretched = contrast(image, 1.2)
-    assert stretched.max() <= image.max()
-    assert stretched.std() > image.std()
+    images = torch.randn(2, 2, 20, 20)
+    bent = gamma(images, torch.tensor([1.4, 0.8]), torch.tensor([-1.0, 1.0]))
+    torch.testing.assert_close(bent.mean((2, 3)), images.mean((2, 3)), atol=1e-4, rtol=0)
+    torch.testing.assert_close(bent.std((2, 3)), images.std((2, 3)), atol=1e-3, rtol=0)
+    assert not torch.allclose(bent, images, atol=0.05)
+    stretched = contrast(images, torch.tensor([1.2, 1.2]))
+    assert stretched.max() <= images.max()
+    assert stretched.std() > images.std()

@@ -17,8 +17,9 @@ from skipseg.models.networks.recipes import build
 from skipseg.training.cache import CachedCase
 from skipseg.training.checkpoint import load_checkpoint
 from skipseg.training.fit import Fit, FitSettings
-from skipseg.training.sampling import PatchSampler, SpatialSettings
+from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget, learning_rate
+from skipseg.training.spatial import SpatialSettings
 
 
 def cubes(count=6, side=16):

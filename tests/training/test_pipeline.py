@@ -19,7 +19,8 @@ from skipseg.training.checkpoint import load_checkpoint
 from skipseg.training.dataset import open_dataset
 from skipseg.training.phantoms import write_phantom_dataset, write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
-from skipseg.training.sampling import PatchSampler, SpatialSettings
+from skipseg.training.sampling import PatchSampler
+from skipseg.training.spatial import SpatialSettings
 from skipseg.training.split import split_cases
 
 COMMAND = [sys.executable, "-m", "skipseg", "train", "--device", "cpu"]
