@@ -37,6 +37,28 @@ BUNDLE_SCHEMA: Literal[1] = 1
 MANIFEST, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "card.md"
 
 
+class BaseRecord(BaseModel):
+    """The bundle that a training went on from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int | None = None  # in the registry it was taken from
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    images_sha256: tuple[str, ...] = ()  # of every case that it, or a base of its own, learned from
+
+
+class ReplayRecord(BaseModel):
+    """Cases of another dataset that were mixed in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str  # its name
+    dataset_sha256: str
+    cases: tuple[str, ...]
+    images_sha256: tuple[str, ...]
+
+
 class TrainingRecord(BaseModel):
     """How the weights came about."""
 
@@ -47,6 +69,9 @@ class TrainingRecord(BaseModel):
     cases: tuple[str, ...]  # trained on
     images_sha256: tuple[str, ...] = ()  # of the image files of each of them, by which they are known again
     validation_cases: tuple[str, ...]  # kept out
+    validation_images_sha256: tuple[str, ...] = ()
+    base: BaseRecord | None = None
+    replay: tuple[ReplayRecord, ...] = ()
     seed: int
     steps: int
     minutes: float  # of wall clock spent fitting
@@ -54,6 +79,12 @@ class TrainingRecord(BaseModel):
     precision: str
     finished: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     software: dict[str, str] = Field(default_factory=dict)  # package -> version
+
+    @property
+    def learned(self) -> frozenset[str]:
+        """SHA-256 of the images of every case the weights ever learned from: here, in replay, and in the base."""
+        before = self.base.images_sha256 if self.base else ()
+        return frozenset((*self.images_sha256, *before, *(one for other in self.replay for one in other.images_sha256)))
 
 
 class BundleManifest(BaseModel):

@@ -82,7 +82,7 @@ def _learned(cases: Sequence[Case], training: TrainingRecord) -> set[str]:
     """Names of the cases whose images a model was trained on, known by their files' bytes under any name."""
     from skipseg.training.dataset import image_checksum
 
-    known = set(training.images_sha256)
+    known = training.learned
     return {case.name for case in cases if image_checksum(case) in known}
 
 
