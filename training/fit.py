@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from skipseg.training.augment import IntensitySettings, augment
 from skipseg.training.average import WeightAverage
 from skipseg.training.checkpoint import Checkpoint, load_checkpoint, restore_optimiser, save_checkpoint
 from skipseg.training.loss import batch_dice, deep_supervision
+from skipseg.training.optimiser import Muon
 from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget, learning_rate
 
@@ -32,6 +34,7 @@ VALIDATION_SHARE = 0.03  # of the time may go into looking at validation cases o
 class FitSettings:
     """Everything that decides the course of a fit, beside its data and its budget."""
 
+    optimiser: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warm_up_steps: int = 30
@@ -88,9 +91,7 @@ class Fit:
         self.sampler, self.budget, self.settings = sampler, budget, settings
         self.device, self.precision = device, precision
         self.checkpoint, self.validate, self.watch = checkpoint, validate, watch
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        self.optimiser = _optimiser(self.network, settings, precision)
         self.average = WeightAverage(self.network, settings.average_decay)
         self.step, self.history = 0, list[dict[str, float | None]]()
         self._losses, self._validated = list[float](), list[float]()
@@ -213,3 +214,10 @@ class Fit:
         self._dice = next((row["dice"] for row in reversed(self.history) if row["dice"] is not None), None)
         self.budget.spent += found.seconds
         self._looked = self.budget.progress(self.step)
+
+
+def _optimiser(network: nn.Module, settings: FitSettings, precision: Precision) -> torch.optim.Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
+    return Muon(network.parameters(), rate, decay, torch.bfloat16 if precision == "bf16" else torch.float32)
