@@ -126,7 +126,7 @@ def _told(
         overlap=OVERLAP,
         network=recipe,
     )
-    flips = _flips(fingerprint)
+    flips = mirrored(fingerprint)
     reasons = (
         f"{plan.dimensions}D network: "
         + ("every scan is a single slice" if plan.dimensions == 2 else "scans have several slices"),
@@ -264,8 +264,8 @@ def _pictures(fingerprint: Fingerprint) -> bool:
     return fingerprint.dimensions == 2 and not fingerprint.spacing_given
 
 
-def _flips(fingerprint: Fingerprint) -> tuple[bool, ...]:
-    """Pictures along every axis, since they have no up. Scans lie in the patient's axes, where mirror images do not
+def mirrored(fingerprint: Fingerprint) -> tuple[bool, ...]:
+    """Which axes training may mirror. Pictures along every axis, since they have no up. Scans lie in the patient's axes, where mirror images do not
     occur, but for left-right, which helps where cases are few and no label names a side."""
     if _pictures(fingerprint):
         return (True, True)

@@ -12,9 +12,11 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from skipseg.models.errors import UsageError
+from skipseg.models.plan import Plan
 from skipseg.models.precision import Precision, fastest_precision
 from skipseg.training.dataset import Dataset, checksum
 from skipseg.training.fingerprint import measure
+from skipseg.training.keep_plan import keep_plan
 from skipseg.training.planner import TrainingPlan, explain, make_plan
 from skipseg.training.progress import Display
 from skipseg.training.split import Split
@@ -38,6 +40,10 @@ class TrainOptions:
     resume: bool = False
     name: str | None = None
     memory: int | None = None  # bytes, when not all that is free may be used
+    base: Path | None = None  # a bundle to go on from
+    base_version: int | None = None  # that it has in a registry
+    freeze_encoder: bool = False  # what the base's contracting path and bottom learned stays as it is
+    replay: tuple[Path, ...] = ()  # datasets whose cases are mixed in
     quiet: bool = False
 
     def check(self) -> None:
@@ -46,6 +52,8 @@ class TrainOptions:
             raise UsageError("give either --minutes or --epochs, not both")
         if any(wish is not None and not (isfinite(wish) and wish > 0) for wish in (self.minutes, self.epochs)):
             raise UsageError("--minutes and --epochs must be above 0")
+        if self.base is None and not self.resume and (self.freeze_encoder or self.replay):
+            raise UsageError("--freeze-encoder and --replay go on from a bundle; name it with --from")
         if self.seed < 0:
             raise UsageError(f"--seed must be 0 or above; got {self.seed}")
 
@@ -88,9 +96,15 @@ def open_work(out: Path, resume: bool) -> Path:
 
 
 def decide(
-    dataset: Dataset, split: Split, options: TrainOptions, device: torch.device, work: Path, display: Display
+    dataset: Dataset,
+    split: Split,
+    options: TrainOptions,
+    device: torch.device,
+    work: Path,
+    display: Display,
+    base: Plan | None = None,
 ) -> Setup:
-    """The setup on disk when a run is resumed, a new one otherwise."""
+    """The setup on disk when a run is resumed, a new one otherwise; with the plan ``base`` for a retrained model."""
     path, digest = work / SETUP, checksum(dataset)
     names = tuple(case.name for case in split.training), tuple(case.name for case in split.validation)
     if path.is_file():
@@ -107,7 +121,7 @@ def decide(
         minutes=minutes,
         epochs=options.epochs,
         precision=fastest_precision(device),
-        plan=plan_for(dataset, split, minutes, device, options.memory),
+        plan=plan_for(dataset, split, minutes, device, options.memory, base=base),
     )
     display.say(explain(setup.plan))
     draft = path.with_suffix(".writing")
@@ -123,9 +137,15 @@ def plan_for(
     device: torch.device,
     memory: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    base: Plan | None = None,
 ) -> TrainingPlan:
-    """The plan for the training cases of a split and the time there is; ``progress(done, total)`` while measuring."""
+    """The plan for the training cases of a split and the time there is; ``progress(done, total)`` while measuring.
+
+    A plan ``base`` to keep to leaves only batch and mirroring open.
+    """
     fingerprint = measure(replace(dataset, cases=split.training), progress)
+    if base is not None:
+        return keep_plan(base, fingerprint, device, memory, hurried(minutes, device))
     return make_plan(fingerprint, device, memory, hurried(minutes, device))
 
 
