@@ -20,6 +20,7 @@ from skipseg.training.augment import IntensitySettings, augment
 from skipseg.training.average import WeightAverage
 from skipseg.training.checkpoint import Checkpoint, load_checkpoint, restore_optimiser, save_checkpoint
 from skipseg.training.loss import batch_dice, deep_supervision
+from skipseg.training.marginal import merge_unannotated
 from skipseg.training.optimiser import Muon
 from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget, learning_rate
@@ -128,6 +129,8 @@ class Fit:
         with autocast(self.device, self.precision):
             outputs = self.network(images)
         outputs = outputs if isinstance(outputs, list) else [outputs]
+        annotated = self.sampler.annotated(self.step)
+        outputs = [merge_unannotated(logits, annotated) for logits in outputs]
         loss = deep_supervision(outputs, classes, self.settings.whole_batch_dice)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -265,8 +265,8 @@ def _pictures(fingerprint: Fingerprint) -> bool:
 
 
 def mirrored(fingerprint: Fingerprint) -> tuple[bool, ...]:
-    """Which axes training may mirror. Pictures along every axis, since they have no up. Scans lie in the patient's axes, where mirror images do not
-    occur, but for left-right, which helps where cases are few and no label names a side."""
+    """Which axes training may mirror: of pictures all, since they have no up. Scans lie in the patient's axes, where
+    mirror images do not occur, but for left-right, which helps where cases are few and no label names a side."""
     if _pictures(fingerprint):
         return (True, True)
     sided = any(SIDED.search(label.name) for label in fingerprint.labels)

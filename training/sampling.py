@@ -21,7 +21,8 @@ class PatchSampler:
     """Draws batches on a device; patch ``number`` of a seed is always the same, whichever process draws it.
 
     Of several processes that train together, process ``rank`` of ``world`` draws its share of ``batch`` patches of a
-    batch of ``world * batch``.
+    batch of ``world * batch``. The last ``replayed`` of the cases are those of older datasets: every second patch is one
+    of theirs, however many there are.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class PatchSampler:
         device: torch.device = CPU,
         rank: int = 0,
         world: int = 1,
+        replayed: int = 0,
     ) -> None:
         self.cases = cases
         self.patch = patch
@@ -42,11 +44,21 @@ class PatchSampler:
         self.settings = settings
         self.device = device
         self.rank, self.world = rank, world
+        self.replayed = replayed
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
         """Images (N, C, *patch) float32 and classes (N, *patch) int64 of one step."""
+        return read([self._cut(number) for number in self._numbers(step)], self.patch, self.device)
+
+    def annotated(self, step: int) -> Tensor | None:
+        """Which classes the truth of each patch of a step could name, bool (N, K); None when it is all of them."""
+        masks = [self.cases[self._case_of(number)].annotated for number in self._numbers(step)]
+        classes = next((len(mask) for mask in masks if mask), 0)
+        return torch.tensor([mask or (True,) * classes for mask in masks]) if classes else None
+
+    def _numbers(self, step: int) -> range:
         first = (step * self.world + self.rank) * self.batch
-        return read([self._cut(first + i) for i in range(self.batch)], self.patch, self.device)
+        return range(first, first + self.batch)
 
     def _cut(self, number: int) -> Cut:
         chance = np.random.default_rng((self.seed, number))
@@ -65,8 +77,14 @@ class PatchSampler:
 
     def _case_of(self, number: int) -> int:
         """Every case once before any comes again, in an order that differs from round to round."""
-        turn, place = divmod(number, len(self.cases))
-        return int(np.random.default_rng((self.seed, 1_000_003, turn)).permutation(len(self.cases))[place])
+        new = len(self.cases) - self.replayed
+        if not self.replayed:
+            return self._in_turn(number, new)
+        return new + self._in_turn(number // 2, self.replayed) if number % 2 else self._in_turn(number // 2, new)
+
+    def _in_turn(self, number: int, count: int) -> int:
+        turn, place = divmod(number, count)
+        return int(np.random.default_rng((self.seed, 1_000_003, turn)).permutation(count)[place])
 
     def _centre(self, chance: np.random.Generator, case: CachedCase) -> NDArray[np.float64]:
         size, patch = np.array(case.classes.shape), np.array(self.patch)
