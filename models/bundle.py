@@ -32,6 +32,7 @@ from skipseg.models.errors import BundleError
 from skipseg.models.labels import Labels
 from skipseg.models.networks.recipes import build
 from skipseg.models.plan import Plan
+from skipseg.models.trust import Ranges
 
 BUNDLE_SCHEMA: Literal[1] = 1
 MANIFEST, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "card.md"
@@ -79,6 +80,7 @@ class TrainingRecord(BaseModel):
     precision: str
     finished: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     software: dict[str, str] = Field(default_factory=dict)  # package -> version
+    ranges: Ranges | None = None  # of the cases trained on; None: written before they were measured
 
     @property
     def learned(self) -> frozenset[str]:

@@ -13,12 +13,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from scipy.ndimage import find_objects
 
 from skipseg.models.errors import DatasetError
 from skipseg.models.scans.content import content_box
 from skipseg.models.scans.geometry import Geometry
+from skipseg.models.trust import count_pieces
 from skipseg.training.dataset import Case, Dataset, read_case
-from skipseg.training.truth import PICTURES
+from skipseg.training.truth import PICTURES, LabelVoxels
 
 SAMPLES = 20_000  # foreground voxels taken of each case for the intensity statistics
 
@@ -57,6 +59,8 @@ class LabelSize(_Frozen):
     cases: int
     share: float  # of all voxels of the dataset
     volume_mm3: Spread | None  # None when no case has it
+    share_of_case: Spread | None = None  # of the voxels of a case that has it
+    pieces: int = 1  # connected ones, most in one case
 
 
 class Fingerprint(_Frozen):
@@ -115,6 +119,7 @@ class _Measured:
     content: float
     inside: NDArray[np.float32]  # (channels, up to SAMPLES) of the foreground
     counts: NDArray[np.int64]  # voxels per label, background first
+    pieces: dict[int, int]  # connected ones per label value found
 
 
 def _measure_case(dataset: Dataset, case: Case) -> _Measured:
@@ -126,7 +131,13 @@ def _measure_case(dataset: Dataset, case: Case) -> _Measured:
         content=_content_share(image.voxels),
         inside=_inside(image.voxels, truth > 0),
         counts=counts[list(dataset.labels.values)],
+        pieces=_pieces(truth),
     )
+
+
+def _pieces(truth: LabelVoxels) -> dict[int, int]:
+    boxes = enumerate(find_objects(truth), start=1)
+    return {value: len(count_pieces(truth[box] == value)) for value, box in boxes if box is not None}
 
 
 def _inside(voxels: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -188,6 +199,7 @@ def _channels(dataset: Dataset, inside: Sequence[NDArray[np.float32]]) -> tuple[
 def _labels(dataset: Dataset, measured: Sequence[_Measured]) -> tuple[LabelSize, ...]:
     counts = np.stack([one.counts for one in measured])  # (cases, labels)
     volumes = counts * np.array([[one.geometry.voxel_volume] for one in measured])
+    shares = counts / counts.sum(axis=1, keepdims=True)
     return tuple(
         LabelSize(
             value=label.value,
@@ -195,6 +207,8 @@ def _labels(dataset: Dataset, measured: Sequence[_Measured]) -> tuple[LabelSize,
             cases=int((counts[:, row] > 0).sum()),
             share=float(counts[:, row].sum() / counts.sum()),
             volume_mm3=_spread(volumes[counts[:, row] > 0, row]) if counts[:, row].any() else None,
+            share_of_case=_spread(shares[counts[:, row] > 0, row]) if counts[:, row].any() else None,
+            pieces=max([1, *(one.pieces.get(label.value, 0) for one in measured)]),
         )
         for row, label in enumerate(dataset.labels.all)
         if label.value != 0

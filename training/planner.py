@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from skipseg.models.errors import PlanError
 from skipseg.models.networks.recipes import UNetRecipe
 from skipseg.models.plan import Channel, Plan
+from skipseg.models.trust import Ranges
 from skipseg.training.fingerprint import ChannelIntensities, Fingerprint
 from skipseg.training.memory import free_bytes
 
@@ -58,6 +59,7 @@ class TrainingPlan(BaseModel):
     flips: tuple[bool, ...]  # axes along which patches may be mirrored
     whole_batch_dice: bool
     memory_bytes: int  # expected for activations and weights while training
+    ranges: Ranges | None = None  # of the cases measured, for the bundle to remember
     reasons: tuple[str, ...] = ()
 
 

@@ -19,6 +19,7 @@ from skipseg.training.fingerprint import measure
 from skipseg.training.keep_plan import keep_plan
 from skipseg.training.planner import TrainingPlan, explain, make_plan
 from skipseg.training.progress import Display
+from skipseg.training.ranges import ranges_of
 from skipseg.training.split import Split
 
 DEFAULT_MINUTES = 60.0
@@ -145,8 +146,10 @@ def plan_for(
     """
     fingerprint = measure(replace(dataset, cases=split.training), progress)
     if base is not None:
-        return keep_plan(base, fingerprint, device, memory, hurried(minutes, device))
-    return make_plan(fingerprint, device, memory, hurried(minutes, device))
+        planned = keep_plan(base, fingerprint, device, memory, hurried(minutes, device))
+    else:
+        planned = make_plan(fingerprint, device, memory, hurried(minutes, device))
+    return planned.model_copy(update={"ranges": ranges_of(fingerprint)})
 
 
 def hurried(minutes: float | None, device: torch.device) -> bool:
