@@ -227,10 +227,24 @@ class Registry:
             draft.unlink(missing_ok=True)
 
 
-def open_model(reference: str, registry: Registry) -> Bundle:
-    """The bundle that a folder's path or a registry reference stands for; a folder goes first."""
+@dataclass(frozen=True)
+class Found:
+    """Where a bundle lies, and its version when it lies in a registry."""
+
+    folder: Path
+    version: int | None = None
+
+
+def find_model(reference: str, registry: Registry) -> Found:
+    """What a folder's path or a registry reference stands for; a folder goes first."""
     if (Path(reference) / "bundle.json").is_file():
-        return load_bundle(Path(reference))
+        return Found(Path(reference))
     if "/" in reference or "\\" in reference:
         raise ModelUnknown("there is no bundle in that folder: expected bundle.json and weights.safetensors")
-    return registry.resolve(reference).open()
+    model = registry.resolve(reference)
+    return Found(model.folder, model.version)
+
+
+def open_model(reference: str, registry: Registry) -> Bundle:
+    """The verified bundle that a folder's path or a registry reference stands for; a folder goes first."""
+    return load_bundle(find_model(reference, registry).folder)

@@ -11,8 +11,11 @@ NOT_A_DEVICE = (
 )
 
 
-def write_card(manifest: BundleManifest, data_notice: str) -> str:
-    """Markdown for ``card.md``; ``data_notice`` is the dataset's own attribution, as far as it states one."""
+def write_card(manifest: BundleManifest, data_notice: str, gains: str = "") -> str:
+    """Markdown for ``card.md``; ``data_notice`` is the dataset's own attribution, as far as it states one.
+
+    ``gains`` tells what a retraining gained and lost.
+    """
     training, plan = manifest.training, manifest.plan
     sections = [
         f"# {manifest.name}",
@@ -29,9 +32,23 @@ def write_card(manifest: BundleManifest, data_notice: str) -> str:
         f"finished {training.finished:%Y-%m-%d}.",
         f"{plan.dimensions}D U-Net, widths {plan.network.widths}, tile {plan.tile}, "
         f"spacing {plan.spacing or 'as it comes'}.",
+        *_base(manifest),
         "## Measured on the cases kept out\n" + _figures(manifest),
+        *([f"## Gained and lost by retraining\n{gains}"] if gains else []),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _base(manifest: BundleManifest) -> list[str]:
+    training = manifest.training
+    if training.base is None:
+        return []
+    name = training.base.name if training.base.version is None else f"{training.base.name}@{training.base.version}"
+    mixed = "".join(f", {len(old.cases)} cases of {old.dataset} mixed in" for old in training.replay)
+    return [
+        f"Training went on from {name} (weights {training.base.weights_sha256[:16]}…), which had learned from "
+        f"{len(training.base.images_sha256)} cases{mixed}."
+    ]
 
 
 def _figures(manifest: BundleManifest) -> str:

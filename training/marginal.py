@@ -16,7 +16,7 @@ NEVER = -1e4  # a logit whose probability is 0, without the infinities that grad
 def merge_unannotated(logits: Tensor, annotated: Tensor | None) -> Tensor:
     """Logits (N, K, *spatial) with classes that ``annotated`` (N, K) leaves out merged into the background.
 
-    Softmax of the result holds 0 for them, and for the background the sum of its own and theirs. None: all are annotated.
+    Softmax of the result holds 0 for them, and for the background the sum of its own and theirs. None leaves out none.
     """
     if annotated is None or bool(annotated.all()):
         return logits

@@ -18,13 +18,17 @@ from skipseg.models.bundle import Bundle, TrainingRecord, save_bundle
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Precision
+from skipseg.models.trust import Ranges
 from skipseg.training.card import write_card
 from skipseg.training.dataset import Dataset, image_checksum
 from skipseg.training.description import Description
 from skipseg.training.evaluate import evaluate
 from skipseg.training.fit import Fitted
+from skipseg.training.gains import Before, judge
+from skipseg.training.gains_page import gains_markdown, write_gains
 from skipseg.training.layouts import list_cases
 from skipseg.training.progress import Display
+from skipseg.training.retrain import Retraining
 from skipseg.training.split import Split
 
 SOFTWARE = ("skipseg", "torch", "monai", "numpy", "nibabel")
@@ -42,6 +46,9 @@ class Run:
     precision: Precision
     plan: Plan
     device: torch.device
+    going_on: Retraining | None = None
+    judged: Before | None = None  # the base's scores
+    ranges: Ranges | None = None  # of the cases trained on
 
 
 def write_bundle(out: Path, work: Path, run: Run, fitted: Fitted, name: str | None, display: Display) -> Bundle:
@@ -54,7 +61,7 @@ def write_bundle(out: Path, work: Path, run: Run, fitted: Fitted, name: str | No
         "name": _slug(name or run.dataset.name),
         "task": about.description or f"Segments {_names(run.dataset)} as in {run.dataset.name}",
         "licence": about.licence or "unstated",
-        "labels": run.dataset.labels,
+        "labels": run.going_on.labels if run.going_on else run.dataset.labels,
         "plan": run.plan,
         "training": _record(run, fitted),
     }
@@ -62,6 +69,7 @@ def write_bundle(out: Path, work: Path, run: Run, fitted: Fitted, name: str | No
     draft = save_bundle(work / "draft", fitted.weights, card, **fields)
     evaluation = work / "evaluation"
     metrics = _evaluate(evaluation, draft, run, fitted, display)
+    card = partial(card, gains=_gained(evaluation, draft, run))
     bundle = save_bundle(out, fitted.weights, card, evaluation, metrics=metrics, **fields)
     display.say(
         f"bundle: {out}" + (f", mean Dice {metrics['dice']:.4f} on cases kept out" if metrics.get("dice") else "")
@@ -85,6 +93,15 @@ def _evaluate(out: Path, draft: Bundle, run: Run, fitted: Fitted, display: Displ
     return {**metrics.mean.model_dump(), **{f"dice/{label}": scores.dice for label, scores in metrics.labels.items()}}
 
 
+def _gained(out: Path, draft: Bundle, run: Run) -> str:
+    """What a retraining gained and lost, as a part of the card; the files of it go into ``out``."""
+    if run.going_on is None or run.judged is None or not run.judged.scores:
+        return ""
+    gains = judge(run.going_on, run.judged, run.dataset, run.split, Predictor(draft, str(run.device), run.precision))
+    write_gains(gains, out)
+    return gains_markdown(gains)
+
+
 def _write_history(path: Path, fitted: Fitted) -> None:
     with path.open("w", newline="") as file:
         rows = csv.DictWriter(file, HISTORY)
@@ -99,11 +116,15 @@ def _record(run: Run, fitted: Fitted) -> TrainingRecord:
         cases=tuple(case.name for case in run.split.training),
         images_sha256=tuple(image_checksum(case) for case in run.split.training),
         validation_cases=tuple(case.name for case in run.split.validation),
+        validation_images_sha256=tuple(image_checksum(case) for case in run.split.validation),
+        base=run.going_on.record if run.going_on else None,
+        replay=tuple(old.record() for old in run.going_on.replays) if run.going_on else (),
         seed=run.seed,
         steps=fitted.steps,
         minutes=round(fitted.seconds / 60, 2),
         device=run.device.type,
         precision=run.precision,
+        ranges=run.ranges,
         software={"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}},
     )
 

@@ -17,11 +17,13 @@ from skipseg.models.labels import Labels
 from skipseg.models.networks.recipes import build
 from skipseg.models.plan import Plan
 from skipseg.training.dataset import Case, Dataset, checksum, image_checksum, open_dataset
-from skipseg.training.inherit import classes_in, inherit, names, united
+from skipseg.training.fit import FitSettings
+from skipseg.training.inherit import classes_in, freeze_encoder, inherit, names, united
 from skipseg.training.progress import Display
 from skipseg.training.setup import SETUP, TrainOptions
 from skipseg.training.split import Split, split_cases
 
+PACE = FitSettings(learning_rate=1e-3, warm_up_steps=10)
 KEPT_BASE, WISHES = "base", "retraining.json"  # among the files on the way, for a run that is resumed
 
 
@@ -70,10 +72,22 @@ class Retraining:
         recipe = {**self.base.plan.network.model_dump(), "classes": len(self.labels)}
         return Plan.model_validate({**self.base.plan.model_dump(), "network": recipe})
 
-    def network(self, plan: Plan) -> nn.Module:
+    def apart_from(self, split: Split) -> Retraining:
+        """The same, but that no replayed case shows an image that is kept out."""
+        images = {image_checksum(case) for case in split.validation}
+        replays = tuple(
+            replace(one, training=tuple(case for case in one.training if image_checksum(case) not in images))
+            for one in self.replays
+        )
+        return replace(self, replays=replays)
+
+    def start(self, plan: Plan, display: Display) -> nn.Module:
         """The network of the new plan with all that the base has learned; a new label's rows are fresh."""
         network = build(plan.network)
         inherit(network, plan.network, weights_of(self.base), classes_in(self.labels, self.base.labels))
+        if self.freeze_encoder:
+            learning, all_ = freeze_encoder(network)
+            display.say(f"the contracting path and the bottom stay as they are: {learning:,} of {all_:,} weights learn")
         return network
 
 
@@ -146,15 +160,6 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
     if getattr(bundle.manifest, "members", 1) > 1:
         stored = {name.removeprefix("0."): values for name, values in stored.items() if name.startswith("0.")}
     return {name: values.float() for name, values in stored.items()}
-
-
-def without(replays: Sequence[Replay], kept: Sequence[Case]) -> tuple[Replay, ...]:
-    """Replays that hold no case of the same image as one kept out elsewhere."""
-    images = {image_checksum(case) for case in kept}
-    return tuple(
-        replace(one, training=tuple(case for case in one.training if image_checksum(case) not in images))
-        for one in replays
-    )
 
 
 def _begun(work: Path, options: TrainOptions) -> Wishes | None:

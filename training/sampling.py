@@ -21,8 +21,8 @@ class PatchSampler:
     """Draws batches on a device; patch ``number`` of a seed is always the same, whichever process draws it.
 
     Of several processes that train together, process ``rank`` of ``world`` draws its share of ``batch`` patches of a
-    batch of ``world * batch``. The last ``replayed`` of the cases are those of older datasets: every second patch is one
-    of theirs, however many there are.
+    batch of ``world * batch``. The last ``replayed`` of the cases are of older datasets: every second patch is one of
+    theirs, however many there are.
     """
 
     def __init__(

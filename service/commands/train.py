@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from skipseg.service.commands.options import DatasetFolder, DeviceName
+from skipseg.service.commands.models import open_registry
+from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName
+
+RETRAINING = "Retraining"
 
 
 def train(
@@ -26,11 +29,37 @@ def train(
         bool, typer.Option("--resume", help="Go on with an interrupted run into the same --out.")
     ] = False,
     name: Annotated[str | None, typer.Option(help="The model's name. Default: the dataset's.")] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Go on from a bundle's folder, or NAME or NAME@VERSION from the registry.",
+            rich_help_panel=RETRAINING,
+        ),
+    ] = None,
+    freeze_encoder: Annotated[
+        bool,
+        typer.Option("--freeze-encoder", help="Train the expanding path and head alone.", rich_help_panel=RETRAINING),
+    ] = False,
+    replay: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DATASET",
+            exists=True,
+            file_okay=False,
+            help="Mix in cases of an older dataset, so that what was learned there is kept; may be repeated.",
+            rich_help_panel=RETRAINING,
+        ),
+    ] = None,
+    data: DataFolder = None,
 ) -> None:
     """Train on a dataset and leave a bundle. Ctrl-C leaves a bundle of what was learned so far."""
+    from skipseg.models.registry import find_model
     from skipseg.training.pipeline import TrainOptions
     from skipseg.training.pipeline import train as run
 
+    start = find_model(base, open_registry(data)) if base else None
     options = TrainOptions(
         minutes=minutes,
         epochs=epochs,
@@ -40,6 +69,10 @@ def train(
         seed=seed,
         resume=resume,
         name=name,
+        base=start.folder if start else None,
+        base_version=start.version if start else None,
+        freeze_encoder=freeze_encoder,
+        replay=tuple(replay or ()),
     )
     bundle = run(dataset, out, options)
     figures = ", ".join(f"{name} {value:.3f}" for name, value in bundle.manifest.metrics.items() if value is not None)
