@@ -16,7 +16,9 @@ LONGEST_TILE, LARGEST_TILE = 8192, 512**3  # voxels along an axis, and in all
 class Channel(BaseModel):
     """One channel of the image and how its intensities are normalised.
 
-    ``zscore``: subtract the scan's own mean, divide by its own standard deviation (MR, microscopy).
+    ``zscore``: subtract the scan's own mean, divide by its own standard deviation (MR, microscopy). With
+    ``clip_percent`` the scan is clipped to these percentiles of its own values before, so that a few wild ones do not
+    leave the others no range.
     ``fixed``: clip to ``low``..``high``, subtract ``mean``, divide by ``std`` of the training data (CT).
     """
 
@@ -28,6 +30,13 @@ class Channel(BaseModel):
     high: float = 0.0
     mean: float = 0.0
     std: float = Field(default=1.0, gt=0)
+    clip_percent: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Channel:
+        if self.clip_percent is not None and not 0 <= self.clip_percent[0] < self.clip_percent[1] <= 100:
+            raise ValueError(f"clip_percent needs two percentiles, 0 <= low < high <= 100, got {self.clip_percent}")
+        return self
 
 
 class Plan(BaseModel):

@@ -28,6 +28,7 @@ SLAB_VOXELS = 2**22  # interpolated at once on the way out: 16 MiB a class
 CHUNK_VOXELS = 2**18  # summed at once in double precision, which stays in a processor's cache
 MOST_GROWTH = 27  # network voxels per voxel of the scan: three times finer along every axis
 SMALL = 2**18  # voxels of a scan that may grow further, since it stays small
+RANKED = 2**20  # values that percentiles are taken of, evenly strided: more would be sorted for the same figures
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def prepare(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Prep
 def prepare_labels(classes: NDArray[np.integer], placement: Placement) -> NDArray[np.unsignedinteger]:
     """Class indices (X, Y, Z) on the scan's grid, taken to the network's: linear per class, the largest wins.
 
-    They come back as uint8, or as uint16 where a class above 255 occurs in the scan.
+    They come back as uint8, or as uint16 where a class above 255 occurs in the scan. A class that wins nowhere, since
+    the network's voxels are larger than all it has, gets the one voxel where it holds most.
     """
     kind = _indices(int(classes.max()) + 1)
     inside = np.ascontiguousarray(_inside(classes, placement))
@@ -85,10 +87,14 @@ def prepare_labels(classes: NDArray[np.integer], placement: Placement) -> NDArra
         return inside.astype(kind)
     best: NDArray[np.float32] = np.zeros(placement.grid, dtype=np.float32)
     winner: NDArray[np.unsignedinteger] = np.zeros(placement.grid, dtype=kind)
+    summits: dict[int, int] = {}  # of each class, where it holds most
     for value in np.unique(inside):
         share = resample(torch.from_numpy((inside == value).astype(np.float32))[None], placement.grid)[0].numpy()
         better = share > best
         winner[better], best[better] = value, share[better]
+        summits[int(value)] = int(share.argmax())
+    for value in summits.keys() - set(np.unique(winner).tolist()):
+        winner.flat[summits[value]] = value
     return winner
 
 
@@ -133,11 +139,22 @@ def _normalise(values: Tensor, how: Channel, where: Tensor | None) -> None:
     if how.normalisation == "fixed":
         values.clamp_(how.low, how.high).sub_(how.mean).div_(how.std)
         return
+    if how.clip_percent is not None:
+        values.clamp_(*percentiles(values, where, how.clip_percent))
     mean, std = _moments(values, where)
     if not std > 1e-6 * max(abs(mean), 1e-30):
         raise ScanUnusable(f"every voxel of channel {how.name!r} has the same value; nothing can be segmented in it")
     for chunk in _chunks(values):
         chunk.copy_((chunk.double() - mean) / std)
+
+
+def percentiles(values: Tensor, where: Tensor | None, percent: tuple[float, float]) -> tuple[float, float]:
+    """Two percentiles of a channel (X, Y, Z), of the voxels ``where``."""
+    counted = values.flatten() if where is None else values[where]
+    if counted.numel() == 0:
+        return -np.inf, np.inf
+    low, high = np.percentile(counted[:: max(counted.numel() // RANKED, 1)].numpy(), percent)
+    return float(low), float(high)
 
 
 def _moments(values: Tensor, where: Tensor | None) -> tuple[float, float]:
