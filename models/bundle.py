@@ -1,7 +1,7 @@
 """A trained model on disk: weights, plan, labels, card. Never a pickle.
 
     bundle.json           what it is (``BundleManifest``)
-    weights.safetensors   the network's state dict
+    weights.safetensors   the network's state dict; of an ensemble its members', as ``0.name``, ``1.name``...
     card.md               for people: data, licence, limits, figures
     evaluation/           metrics, cases, report
 
@@ -30,12 +30,14 @@ from torch import Tensor, nn
 
 from skipseg.models.errors import BundleError
 from skipseg.models.labels import Labels
-from skipseg.models.networks.recipes import build
+from skipseg.models.networks.ensemble import build_ensemble
+from skipseg.models.networks.recipes import MOST_WEIGHTS
 from skipseg.models.plan import Plan
 from skipseg.models.trust import Ranges
 
 BUNDLE_SCHEMA: Literal[1] = 1
 MANIFEST, WEIGHTS, CARD = "bundle.json", "weights.safetensors", "card.md"
+MOST_MEMBERS = 50
 
 
 class BaseRecord(BaseModel):
@@ -73,8 +75,11 @@ class TrainingRecord(BaseModel):
     validation_images_sha256: tuple[str, ...] = ()
     base: BaseRecord | None = None
     replay: tuple[ReplayRecord, ...] = ()
+    folds: tuple[tuple[str, ...], ...] = ()  # of an ensemble, per member: the cases that it alone did not learn from
+    distilled_from: int = 0  # members of the ensemble that this one network was taught by; 0: by nobody
+    measured: Literal["kept_out", "out_of_fold"] = "kept_out"  # what the bundle's metrics are on
     seed: int
-    steps: int
+    steps: int  # of all members together
     minutes: float  # of wall clock spent fitting
     device: str
     precision: str
@@ -101,7 +106,8 @@ class BundleManifest(BaseModel):
     labels: Labels
     plan: Plan
     training: TrainingRecord
-    metrics: dict[str, float | None] = Field(default_factory=dict)  # on the validation cases
+    members: int = Field(default=1, ge=1, le=MOST_MEMBERS)  # networks that answer as one
+    metrics: dict[str, float | None] = Field(default_factory=dict)  # on cases kept out, see ``training.measured``
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
     @field_validator("plan")
@@ -111,6 +117,14 @@ class BundleManifest(BaseModel):
         if labels is not None and len(labels) != plan.network.classes:
             raise ValueError(f"its network has {plan.network.classes} classes, but there are {len(labels)} labels")
         return plan
+
+    @field_validator("members")
+    @classmethod
+    def _fit_into_memory(cls, members: int, others: ValidationInfo) -> int:
+        plan = others.data.get("plan")
+        if plan is not None and members * plan.network.weights > MOST_WEIGHTS:
+            raise ValueError(f"{members} such networks have more than the {MOST_WEIGHTS:,} weights that may be")
+        return members
 
 
 @dataclass(frozen=True)
@@ -129,11 +143,11 @@ class Bundle:
         return self.manifest.labels
 
     def network(self) -> nn.Module:
-        """The network with its trained weights, ready to infer (fp32, on the CPU).
+        """The network with its trained weights, ready to infer (fp32, on the CPU); an ensemble is one network too.
 
         Raises ``BundleError`` when the weights do not fit the plan's network.
         """
-        network = build(self.plan.network)
+        network = build_ensemble(self.plan.network, self.manifest.members)
         try:
             network.load_state_dict({name: values.float() for name, values in load_file(self.folder / WEIGHTS).items()})
         except (RuntimeError, SafetensorError, OSError) as error:

@@ -1,11 +1,13 @@
 """Small bundles with untrained weights: everything about geometry and serving can be told with them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from skipseg.models.bundle import Bundle, TrainingRecord, save_bundle
 from skipseg.models.labels import Labels
+from skipseg.models.networks.ensemble import joined
 from skipseg.models.networks.recipes import UNetRecipe, build
 from skipseg.models.plan import Channel, Plan
 
@@ -58,3 +60,10 @@ def small_bundle(folder: Path, plan: Plan | None = None, name: str = "small", se
             precision="fp32",
         ),
     )
+
+
+def ensemble_of(bundles: Sequence[Bundle], folder: Path) -> Bundle:
+    """The networks of bundles of one plan as one bundle, called like the first."""
+    fields = {name: getattr(bundles[0].manifest, name) for name in ("name", "task", "labels", "plan", "training")}
+    states = [bundle.network().state_dict() for bundle in bundles]
+    return save_bundle(folder, joined(states), lambda manifest: f"# {manifest.name}\n", members=len(bundles), **fields)

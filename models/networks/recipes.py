@@ -44,13 +44,14 @@ class UNetRecipe(BaseModel):
             raise ValueError("widths must lie in 1..2048 and blocks in 0..16")
         if any(number % 2 == 0 for kernel in self.kernels for number in kernel):
             raise ValueError("kernels must be odd: an even one moves the image by half a voxel")
-        if (count := self._weights()) > MOST_WEIGHTS:
+        if (count := self.weights) > MOST_WEIGHTS:
             raise ValueError(
                 f"widths, kernels and blocks make about {count:,} weights; at most {MOST_WEIGHTS:,} may be"
             )
         return self
 
-    def _weights(self) -> int:
+    @property
+    def weights(self) -> int:
         """About how many weights there are: one convolution or two a block, one after each join, and the ways up."""
         count, before = 0, max(self.channels, self.classes)
         for width, kernel, stride, blocks in zip(self.widths, self.kernels, self.strides, self.blocks, strict=True):
