@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,16 +17,22 @@ from skipseg.models.precision import Precision, autocast
 from skipseg.training.augment import IntensitySettings, augment
 from skipseg.training.average import WeightAverage
 from skipseg.training.checkpoint import Checkpoint, load_checkpoint, restore_optimiser, save_checkpoint
+from skipseg.training.feed import Feed
 from skipseg.training.loss import batch_dice, deep_supervision
 from skipseg.training.marginal import merge_unannotated
 from skipseg.training.optimiser import Muon
+from skipseg.training.parallel import Alone, State
 from skipseg.training.sampling import PatchSampler
-from skipseg.training.schedule import Budget, learning_rate
+from skipseg.training.schedule import Budget, CoolDown, learning_rate
+from skipseg.training.signals import Wish, heeded
+from skipseg.training.tracking import Row, Tracker
 
 HISTORY_ROWS = 200  # a fit is told in about so many rows
 CHECKPOINT_SECONDS = 30.0
 LOST_STEPS = 20
 VALIDATION_SHARE = 0.03  # of the time may go into looking at validation cases on the way
+AIMING_SHARE = 0.1  # when a Dice is aimed at: the sooner it is noticed, the more is saved
+AIMING_STEPS = 10  # between two looks then
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,30 @@ class Fitted:
     """The outcome: averaged weights, and the way there."""
 
     weights: dict[str, Tensor]
-    history: list[dict[str, float | None]]
+    history: list[Row]
     steps: int
     seconds: float
     interrupted: bool
+    reached: bool = False  # the Dice aimed at
+    waited: float = 0.0  # seconds in which the device had no data
+
+
+class Due(NamedTuple):
+    """What is due before the next step: every process goes by the leader's."""
+
+    progress: float
+    over: bool
+    look: bool
+    save: bool
 
 
 class Fit:
-    """One fit of one network on one device.
+    """One fit of one network on one device, or on those of a ``team`` of processes.
 
     ``validate`` takes averaged weights and returns a mean Dice; it is called at every tenth of the budget as long as
-    that stays cheap. The state is saved to ``checkpoint`` every half minute, and read from there when it exists.
+    that stays cheap, and more often when there is a ``target`` Dice: once that is reached the fit cools down and ends.
+    The state is saved to ``checkpoint`` every half minute, and read from there when it exists. ``say`` is told what a
+    user should know of.
     """
 
     def __init__(
@@ -83,62 +100,83 @@ class Fit:
         device: torch.device,
         precision: Precision,
         checkpoint: Path,
-        validate: Callable[[dict[str, Tensor]], float] | None = None,
+        validate: Callable[[State], float] | None = None,
         watch: Callable[[Moment], None] = lambda moment: None,
+        target: float | None = None,
+        trackers: Sequence[Tracker] = (),
+        say: Callable[[str], None] = lambda text: None,
+        team: Alone | None = None,
     ) -> None:
-        self.network = network.to(device).train()
         if device.type == "cpu" and sampler.patch[2:]:
-            self.network = self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.team = team or Alone(device)
+        self.network = self.team.place(network.train())
         self.sampler, self.budget, self.settings = sampler, budget, settings
         self.device, self.precision = device, precision
-        self.checkpoint, self.validate, self.watch = checkpoint, validate, watch
+        self.checkpoint, self.validate, self.target = checkpoint, validate, target
+        self.watch, self.trackers, self.say = watch, trackers, say
         self.optimiser = _optimiser(self.network, settings, precision)
         self.average = WeightAverage(self.network, settings.average_decay)
-        self.step, self.history = 0, list[dict[str, float | None]]()
-        self._losses, self._validated = list[float](), list[float]()
+        self.step, self.history = 0, list[Row]()
+        self.cooling: CoolDown | None = None
+        self._losses, self._looks = list[float](), list[float]()  # of the row to come; seconds that looks took
         self._dice: float | None = None
-        if checkpoint.exists():
+        if self.team.agreed(checkpoint.exists()):
             self._resume(load_checkpoint(checkpoint))
 
     def run(self) -> Fitted:
-        """Fit until the budget is spent or Ctrl-C; either way the averaged weights so far come back."""
-        interrupted = False
-        batches = self._batches()
-        try:
-            while (progress := self.budget.progress(self.step)) < 1:
-                images, classes = next(batches)
-                loss = self._learn(images, classes, progress)
+        """Fit until the budget is spent, the target is reached, or Ctrl-C; the averaged weights so far come back."""
+        for tracker in self.trackers:
+            tracker.begin(self.history)
+        with heeded(terminate=self.team.world == 1) as wish, Feed(self.sampler, self.step, self.device) as feed:
+            due = self._due(wish)
+            while not due.over:
+                loss = self._learn(*next(feed), due.progress)
                 self._losses += [loss] if isfinite(loss) else []
                 self.step += 1
-                self._tell(self.budget.progress(self.step))
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            batches.close()
+                due = self._due(wish)
+                self._tell(due, feed.waited)
         if self.step:
             self._save()
-        return Fitted(self.average.state, self.history, self.step, self.budget.elapsed(), interrupted)
+        for tracker in self.trackers:
+            tracker.close()
+        weights, seconds = self.team.whole(self.average.state), self.budget.elapsed()
+        reached = self.cooling is not None
+        return Fitted(weights, self.history, self.step, seconds, wish.asked, reached, feed.waited)
+
+    def _due(self, wish: Wish) -> Due:
+        progress = self.budget.progress(self.step)
+        cooled = self.cooling is not None and self.cooling.over(self.step)
+        due = Due(
+            progress=progress,
+            over=progress >= 1 or cooled or wish.asked,
+            look=self._look_due(progress),
+            save=self.budget.elapsed() - self._saved >= CHECKPOINT_SECONDS,
+        )
+        return self.team.agreed(due)
 
     def _learn(self, images: Tensor, classes: Tensor, progress: float) -> float:
         """One step of gradient descent; returns the loss."""
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings.learning_rate, self.step, self.settings.warm_up_steps, progress)
-        images = augment(
-            images, self.settings.intensity, torch.Generator().manual_seed(self.sampler.seed * 1_000_003 + self.step)
-        )
+            group["lr"] = self._rate(progress)
+        chance = torch.Generator().manual_seed(self.sampler.seed * 1_000_003 + self.step)
+        images = augment(images, self.settings.intensity, chance, self.sampler.rank, self.sampler.world)
         with autocast(self.device, self.precision):
             outputs = self.network(images)
         outputs = outputs if isinstance(outputs, list) else [outputs]
         annotated = self.sampler.annotated(self.step)
         outputs = [merge_unannotated(logits, annotated) for logits in outputs]
-        loss = deep_supervision(outputs, classes, self.settings.whole_batch_dice)
+        loss = deep_supervision(outputs, classes, self.settings.whole_batch_dice, self.team.total)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        length = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        self._step_unless_lost(bool(torch.isfinite(length)))
-        if not self._validated:
+        self.team.backward(loss)
+        self._step_unless_lost(self.team.clip(self.network, self.settings.clip))
+        if not self._looks:
             self._dice = batch_dice(outputs[0], classes) if self.step % 10 == 0 else self._dice
-        return float(loss.detach())
+        return self.team.mean(float(loss.detach()))
+
+    def _rate(self, progress: float) -> float:
+        rate = learning_rate(self.settings.learning_rate, self.step, self.settings.warm_up_steps, progress)
+        return rate * self.cooling.factor(self.step) if self.cooling else rate
 
     def _step_unless_lost(self, finite: bool) -> None:
         """Leave a step out whose gradients are not finite; many in a row are an error of the data's or of ours."""
@@ -152,68 +190,79 @@ class Fit:
                 "`skipseg dataset describe`"
             )
 
-    def _batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Batches on the device, drawn ahead by threads so that the device does not wait."""
-        ahead = 2 if self.device.type == "cpu" else 8
-        with ThreadPoolExecutor(max(ahead // 2, 1), thread_name_prefix="patches") as pool:
-            coming: deque[Future[tuple[Tensor, Tensor]]] = deque()
-            drawn = self.step
-            try:
-                while True:
-                    while len(coming) < ahead:
-                        coming.append(pool.submit(self.sampler.draw, drawn))
-                        drawn += 1
-                    images, classes = coming.popleft().result()
-                    yield images.to(self.device), classes.to(self.device)
-            finally:
-                for future in coming:
-                    future.cancel()
-
-    def _tell(self, progress: float) -> None:
-        """History, validation and checkpoint, each when due."""
-        seconds = self.budget.elapsed()
-        dice = self._maybe_validate(progress)
-        due = dice is not None or progress >= (len(self.history) + 1) / HISTORY_ROWS
-        if due and self._losses:
-            rate = self.optimiser.param_groups[0]["lr"]
-            loss = fmean(self._losses)
-            self.history.append(
-                {"step": self.step, "seconds": round(seconds, 2), "loss": loss, "learning_rate": rate, "dice": dice}
-            )
-            self._losses.clear()
-            self.watch(Moment(self.step, progress, seconds, loss, self._dice))
-        if seconds - self._saved >= CHECKPOINT_SECONDS:
+    def _tell(self, due: Due, waited: float) -> None:
+        """Validation, history and checkpoint, each when due."""
+        dice = self._look() if due.look else None
+        row_due = dice is not None or due.over or due.progress >= (len(self.history) + 1) / HISTORY_ROWS
+        if row_due and self._losses:
+            self._add_row(due.progress, dice, waited)
+        if due.save:
             self._save()
 
-    def _maybe_validate(self, progress: float) -> float | None:
-        due = int(progress * 10 + 1e-9) > int(self._looked * 10 + 1e-9)
-        if self.validate is None or not due or progress >= 1:
-            return None
+    def _add_row(self, progress: float, dice: float | None, waited: float) -> None:
+        seconds, loss = round(self.budget.elapsed(), 2), fmean(self._losses)
+        rate = self.optimiser.param_groups[0]["lr"]
+        row: Row = {"step": self.step, "seconds": seconds, "loss": loss, "learning_rate": rate, "dice": dice}
+        self.history.append(row | {"waited": round(waited, 2)})
+        self._losses.clear()
+        for tracker in self.trackers:
+            tracker.row(self.history[-1])
+        self.watch(Moment(self.step, progress, seconds, loss, self._dice))
+
+    def _look_due(self, progress: float) -> bool:
+        aiming = self.target is not None
+        due = self.step % AIMING_STEPS == 0 if aiming else int(progress * 10 + 1e-9) > int(self._looked * 10 + 1e-9)
+        if self.validate is None or self.cooling or not due or progress >= 1 or not self.step:
+            return False
         self._looked = progress
-        before = self.budget.elapsed()
-        if self._validated and sum(self._validated) + self._validated[-1] > VALIDATION_SHARE * before:
-            return None
-        self._dice = self.validate(self.average.state)
-        self._validated.append(self.budget.elapsed() - before)
-        return self._dice
+        share = AIMING_SHARE if aiming else VALIDATION_SHARE
+        return not self._looks or sum(self._looks) + self._looks[-1] <= share * self.budget.elapsed()
+
+    def _look(self) -> float:
+        """Mean Dice of the averaged weights; the leader measures it."""
+        before, weights = self.budget.elapsed(), self.team.whole(self.average.state)
+        dice = self.team.agreed(self.validate(weights) if self.validate and self.team.leads else 0.0)
+        self._looks.append(self.budget.elapsed() - before)
+        if self.target is not None and dice >= self.target:
+            self.cooling = CoolDown.after(self.step)
+            self.say(f"Dice {dice:.4f} at step {self.step}: cooling down over {self.cooling.steps} steps")
+        self._dice = dice
+        return dice
 
     _lost = 0  # steps in a row whose gradients were not finite
     _looked = 0.0  # progress at the last thought of validating
     _saved = 0.0  # seconds at the last checkpoint
+    _unsaved = False  # the last checkpoint could not be written
 
     def _save(self) -> None:
+        """Write the checkpoint; a disk that is full is no reason to lose the training."""
         self._saved = self.budget.elapsed()
-        state = self.optimiser.state_dict()["state"]
-        save_checkpoint(
-            self.checkpoint,
-            Checkpoint(self.step, self._saved, self.history, self.network.state_dict(), self.average.state, state),
+        whole, state = self.team.whole, self.optimiser.state_dict()["state"]
+        checkpoint = Checkpoint(
+            self.step,
+            self._saved,
+            self.history,
+            whole(self.network.state_dict()),
+            whole(self.average.state),
+            {index: whole(values) for index, values in state.items()},
+            self.cooling,
         )
+        if not self.team.leads:
+            return
+        try:
+            save_checkpoint(self.checkpoint, checkpoint)
+            self._unsaved = False
+        except OSError as error:
+            if not self._unsaved:
+                self.say(f"{self.checkpoint} cannot be written ({error}); the training goes on without")
+            self._unsaved = True
 
     def _resume(self, found: Checkpoint) -> None:
-        self.network.load_state_dict(found.network)
-        self.average.state = {name: values.to(self.device) for name, values in found.average.items()}
-        restore_optimiser(self.optimiser, found.optimiser)
-        self.step, self.history = found.step, found.history
+        parts = self.team.parts
+        self.network.load_state_dict(parts(found.network, self.network.state_dict()))
+        self.average.state = parts(found.average, self.average.state)
+        restore_optimiser(self.optimiser, found.optimiser, parts)
+        self.step, self.history, self.cooling = found.step, found.history, found.cooling
         self._dice = next((row["dice"] for row in reversed(self.history) if row["dice"] is not None), None)
         self.budget.spent += found.seconds
         self._looked = self.budget.progress(self.step)

@@ -16,6 +16,7 @@ from skipseg.models.errors import DatasetError
 from skipseg.models.networks.recipes import build
 from skipseg.training.cache import CachedCase
 from skipseg.training.checkpoint import load_checkpoint
+from skipseg.training.feed import Feed
 from skipseg.training.fit import Fit, FitSettings
 from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget, learning_rate
@@ -60,12 +61,10 @@ def test_a_resumed_fit_ends_with_the_weights_of_an_undisturbed_one(tmp_path):
     (tmp_path / "parts").mkdir()
     whole = fit(tmp_path / "whole", Budget(steps=30)).run()
     part = fit(tmp_path / "parts", Budget(steps=30))
-    batches = part._batches()
-    for _ in range(11):
-        images, classes = next(batches)
-        part._learn(images, classes, part.budget.progress(part.step))
-        part.step += 1
-    batches.close()
+    with Feed(part.sampler, 0, torch.device("cpu")) as feed:
+        for _ in range(11):
+            part._learn(*next(feed), part.budget.progress(part.step))
+            part.step += 1
     part._save()
     resumed = fit(tmp_path / "parts", Budget(steps=30))
     assert resumed.step == 11
