@@ -24,10 +24,10 @@ from skipseg.models.scans.reader import read_scan
 from skipseg.training.dataset import Dataset, open_dataset, read_case
 from skipseg.training.evaluate import evaluate
 from skipseg.training.figures import overlay_plot
-from skipseg.training.metrics import Metrics
 from skipseg.training.phantoms import write_phantom_dataset
 from skipseg.training.pipeline import TrainOptions, train
 from skipseg.training.slices import pictures
+from skipseg.training.summary import Metrics
 
 MODEL = "phantoms"
 TRAINING_CASES, UNSEEN_CASES = 20, 6
@@ -83,7 +83,7 @@ def _evaluate(bundle: Bundle, unseen: Dataset, out: Path) -> Metrics:
     predictor = Predictor(bundle)
     predictor.warm_up()
     history = bundle.folder / "evaluation" / "history.csv"
-    return evaluate(predictor.segment, bundle.manifest.name, unseen, unseen.cases, out, history=history)
+    return evaluate(predictor, bundle.manifest.name, unseen, unseen.cases, out, history=history)
 
 
 @contextmanager

@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import csv
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from skipseg.models.errors import DatasetError, SkipsegError
 from skipseg.models.labels import Labels
 from skipseg.models.scans.masks import MASK_FORMATS, mask_suffix, write_mask
 from skipseg.models.scans.reader import scan_stem
-from skipseg.models.scans.volume import Mask, Volume
+from skipseg.models.scans.volume import Mask
+from skipseg.training.answer import Model, answer
+from skipseg.training.cells import cell_score
 from skipseg.training.dataset import Case, Dataset, read_case
-from skipseg.training.metrics import CaseScore, Failure, Metrics, score_labels, summarise
+from skipseg.training.metrics import CaseScore, score_labels
 from skipseg.training.report import write_report
+from skipseg.training.summary import Counts, Failure, Metrics, summarise
+from skipseg.training.truth import LabelVoxels
 
-Segment = Callable[[Volume], Mask]
+COLUMNS = (
+    "dice",
+    "iou",
+    "hd95_mm",
+    "nsd_1mm",
+    "truth_mm3",
+    "mask_mm3",
+    "volume_error_mm3",
+    "volume_error_percent",
+)
+
 Progress = Callable[[int, int], None]
 
 
 def evaluate(
-    segment: Segment,
+    model: Model,
     bundle_name: str,
     dataset: Dataset,
     cases: Sequence[Case],
     out: Path,
     progress: Progress | None = None,
     history: Path | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> Metrics:
     """Segment and score cases, and write ``metrics.json``, ``cases.csv``, ``report.html`` and ``masks/`` into ``out``.
 
-    ``history`` is the ``history.csv`` of a training, drawn as learning curves. A case that cannot be scored is named in
-    ``Metrics.failed`` and in every file. Raises ``DatasetError`` when the model's labels contradict the dataset's.
+    ``history`` is the ``history.csv`` of a training, drawn as learning curves. ``groups`` maps a case to its subject.
+    A case that cannot be scored is named in ``Metrics.failed`` and in every file. Raises ``DatasetError`` when the
+    model's labels contradict the dataset's.
     """
     masks = out / "masks"
     masks.mkdir(parents=True, exist_ok=True)
@@ -46,7 +63,7 @@ def evaluate(
         written[case.name] = masks / mask_name(case, mask, by_file)
         write_mask(mask, written[case.name], _format(mask))
 
-    metrics = score(segment, bundle_name, dataset, cases, progress, keep)
+    metrics = score(model, bundle_name, dataset, cases, progress, keep, groups)
     (out / "metrics.json").write_text(metrics.model_dump_json(indent=1), encoding="utf-8")
     write_cases(metrics, out / "cases.csv")
     write_report(metrics, dataset, written, out / "report.html", history)
@@ -54,29 +71,32 @@ def evaluate(
 
 
 def score(
-    segment: Segment,
+    model: Model,
     bundle_name: str,
     dataset: Dataset,
     cases: Sequence[Case],
     progress: Progress | None = None,
     keep: Callable[[Case, Mask], None] | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> Metrics:
     """As ``evaluate``, in memory; ``keep(case, mask)`` is handed every mask, ``progress(done, total)`` every step."""
     scores: list[CaseScore] = []
     failed: list[Failure] = []
+    counts = Counts()
     for done, case in enumerate(cases, start=1):
         try:
-            mask, one = _score_case(segment, dataset, case)
+            mask, one, of_case = _score_case(model, dataset, case)
             if keep:
                 keep(case, mask)
             scores.append(one)
+            counts += of_case
         except LabelsDisagree:
             raise
         except (SkipsegError, MemoryError, torch.OutOfMemoryError) as error:
             failed.append(Failure(case=case.name, error=str(error) or type(error).__name__))
         if progress:
             progress(done, len(cases))
-    return summarise(bundle_name, dataset.name, dataset.labels, scores, failed)
+    return summarise(bundle_name, dataset.name, dataset.labels, scores, failed, counts, groups)
 
 
 class LabelsDisagree(DatasetError):
@@ -94,22 +114,38 @@ def write_cases(metrics: Metrics, path: Path) -> None:
     """One row per case and label, one per failed case."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["case", "label", "dice", "hd95_mm", "nsd_1mm", "truth_mm3", "mask_mm3", "error"])
+        table.writerow(["case", "label", *COLUMNS, "trust", "error"])
         for case in metrics.cases:
+            trust = None if case.trust is None else case.trust.score
             for name, one in case.labels.items():
-                table.writerow([case.case, name, one.dice, one.hd95_mm, one.nsd_1mm, one.truth_mm3, one.mask_mm3, None])
+                table.writerow([case.case, name, *(getattr(one, column) for column in COLUMNS), trust, None])
         for failure in metrics.failed:
-            table.writerow([failure.case, *[None] * 6, failure.error])
+            table.writerow([failure.case, *[None] * (len(COLUMNS) + 2), failure.error])
 
 
-def _score_case(segment: Segment, dataset: Dataset, case: Case) -> tuple[Mask, CaseScore]:
+def _score_case(model: Model, dataset: Dataset, case: Case) -> tuple[Mask, CaseScore, Counts]:
     image, truth = read_case(dataset, case)
-    began = time.perf_counter()
-    mask = segment(image)
-    seconds = time.perf_counter() - began
+    answered = answer(model, image, truth)
+    mask = answered.mask
     _compare_labels(mask.labels, dataset.labels)
-    labels = score_labels(mask.voxels, truth, dataset.labels, image.geometry.spacing)
-    return mask, CaseScore(case=case.name, labels=labels, seconds=seconds)
+    one = CaseScore(
+        case=case.name,
+        labels=score_labels(mask.voxels, truth, dataset.labels, image.geometry.spacing),
+        seconds=answered.seconds,
+        trust=answered.trust,
+        cells=cell_score(mask.voxels, truth, dataset.labels),
+    )
+    return mask, one, Counts(_confusion(mask.voxels, truth, dataset.labels), answered.reliability)
+
+
+def _confusion(mask: LabelVoxels, truth: LabelVoxels, labels: Labels) -> NDArray[np.int64]:
+    """Voxels of each label of the truth (rows) under each label of the mask (columns), others last."""
+    count = len(labels)
+    index = np.full(int(max(mask.max(initial=0), *labels.values)) + 1, count)
+    index[list(labels.values)] = np.arange(count)
+    return np.bincount((index[truth] * (count + 1) + index[mask]).ravel(), minlength=count * (count + 1)).reshape(
+        count, count + 1
+    )
 
 
 def _own_stem(case: Case) -> str:

@@ -17,8 +17,8 @@ from PIL import Image
 
 from skipseg.models.errors import DatasetError
 from skipseg.models.labels import Label, Labels
-from skipseg.training.metrics import Metrics
 from skipseg.training.slices import Picture
+from skipseg.training.summary import Metrics
 
 _INK = "#7d8590"  # readable on white and on black: figures are transparent
 _ROWS = 40  # labels drawn in one plot, those with the lowest Dice

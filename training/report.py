@@ -12,9 +12,10 @@ from skipseg.models.labels import Labels
 from skipseg.models.scans.reader import read_scan
 from skipseg.training.dataset import Dataset, named_cases, read_case
 from skipseg.training.figures import curves_plot, dice_plot, overlay_plot, read_history
-from skipseg.training.metrics import Agreement, CaseScore, Metrics
+from skipseg.training.metrics import Agreement, CaseScore
 from skipseg.training.page import PAGE
 from skipseg.training.slices import pictures
+from skipseg.training.summary import Metrics
 from skipseg.training.truth import whole_values
 
 _COLUMNS = 8  # more labels than this get no column of their own in the table of cases

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,9 +12,11 @@ from torch import Tensor
 from skipseg.models.bundle import Bundle
 from skipseg.models.inference.sliding import scores_of
 from skipseg.models.precision import Precision, choose_device, fastest_precision
-from skipseg.models.preprocess import Prepared, prepare, restore
+from skipseg.models.preprocess import Placement, Prepared, prepare, restore
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.volume import Mask, Volume
+
+Look = Callable[[Tensor, Placement], None]
 
 
 class Predictor:
@@ -28,21 +32,28 @@ class Predictor:
         self.precision: Precision = precision or fastest_precision(self.device)
         self.network = bundle.network().to(self.device)
 
-    def segment(self, volume: Volume) -> Mask:
-        """The mask of a volume, on the volume's own grid.
+    def segment(self, volume: Volume, look: Look | None = None) -> Mask:
+        """The mask of a volume, on the volume's own grid; ``look`` as ``infer`` takes it.
 
         Raises ``ScanUnusable`` when the volume does not fit the model.
         """
-        return self.finish(self.infer(self.prepare(volume)), volume)
+        return self.finish(self.infer(self.prepare(volume), look), volume)
 
     def prepare(self, volume: Volume, limits: Limits = DEFAULT_LIMITS) -> Prepared:
         """The volume on the network's grid, normalised."""
         return prepare(volume, self.plan, limits)
 
     @torch.inference_mode()
-    def infer(self, prepared: Prepared) -> NDArray[np.unsignedinteger]:
-        """Class indices (X, Y, Z) on the scan's own grid."""
-        return restore(self._scores(prepared.image), prepared.placement)
+    def infer(self, prepared: Prepared, look: Look | None = None) -> NDArray[np.unsignedinteger]:
+        """Class indices (X, Y, Z) on the scan's own grid.
+
+        ``look`` is shown the blended scores (classes, X, Y, Z) on the device and the network's grid, before they become
+        classes; it must neither change nor keep them.
+        """
+        scores = self._scores(prepared.image)
+        if look is not None:
+            look(scores, prepared.placement)
+        return restore(scores, prepared.placement)
 
     def finish(self, classes: NDArray[np.unsignedinteger], volume: Volume) -> Mask:
         """Class indices to the labels' values."""

@@ -46,8 +46,8 @@ def evaluate(
     history = opened.folder / "evaluation" / "history.csv"
     predictor = Predictor(opened, device)
     with bar("evaluating") as progress:
-        segment, name = predictor.segment, opened.manifest.name
-        metrics = run(segment, name, truth, chosen, out, progress, history if history.is_file() else None)
+        name = opened.manifest.name
+        metrics = run(predictor, name, truth, chosen, out, progress, history if history.is_file() else None)
     for failure in metrics.failed:
         print(f"{failure.case}: {failure.error}", file=sys.stderr)
     dice = "none" if metrics.mean.dice is None else f"{metrics.mean.dice:.3f}"

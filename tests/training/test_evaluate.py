@@ -65,7 +65,7 @@ def test_all_files_are_written(made, tmp_path):
     metrics = evaluate(Answers(dataset, shifted).segment, "rods@1", dataset, dataset.cases[:2], out)
     written = json.loads((out / "metrics.json").read_text())
     assert (written["bundle"], written["dataset"]) == ("rods@1", "Rods")
-    assert set(written["mean"]) == set(written["labels"]["rod"]) == {"dice", "hd95_mm", "nsd_1mm"}
+    assert set(written["mean"]) == set(written["labels"]["rod"]) == {"dice", "iou", "hd95_mm", "nsd_1mm"}
     assert written["cases"][0]["case"] == "a0"
     assert written["cases"][0]["labels"]["cone"]["dice"] == pytest.approx(0.5)
     assert written["mean"]["dice"] == metrics.mean.dice

@@ -10,17 +10,8 @@ from hypothesis import strategies as st
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
 from skipseg.models.labels import Labels
-from skipseg.training.metrics import (
-    Agreement,
-    CaseScore,
-    Failure,
-    LabelScore,
-    Metrics,
-    mean_of,
-    score,
-    score_labels,
-    summarise,
-)
+from skipseg.training.metrics import Agreement, CaseScore, LabelScore, mean_of, score, score_labels
+from skipseg.training.summary import Failure, Metrics, summarise
 
 
 def block(shape, *sides):
@@ -33,7 +24,8 @@ CUBE = block((20, 20, 20), (5, 11), (5, 11), (5, 11))
 
 
 def test_equal_masks_agree_perfectly():
-    assert score(CUBE, CUBE, (1, 1, 2)) == LabelScore(dice=1, hd95_mm=0, nsd_1mm=1, truth_mm3=432, mask_mm3=432)
+    same = {"truth_mm3": 432, "mask_mm3": 432, "volume_error_mm3": 0, "volume_error_percent": 0}
+    assert score(CUBE, CUBE, (1, 1, 2)) == LabelScore(dice=1, iou=1, hd95_mm=0, nsd_1mm=1, **same)
 
 
 def test_a_shift_of_one_voxel_gives_known_numbers():
