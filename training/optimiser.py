@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from skipseg.training.parallel import part, whole
+
 FEWEST_FEATURES = 8  # on both sides of a weight, for it to be a map of features to features
 MOMENTUM = 0.95
 LIKE_ADAM = 0.2  # root mean square of AdamW's steps in units of the learning rate, as measured by Liu 2025
@@ -85,8 +87,8 @@ def _muon(gradient: Tensor, state: dict[str, Tensor], products: torch.dtype) -> 
         state["momentum"] = torch.zeros_like(gradient)
     momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
     ahead = gradient.lerp(momentum, MOMENTUM).flatten(1)  # Nesterov's
-    step: Tensor = orthogonalised(ahead, products) * (LIKE_ADAM * float(max(ahead.shape)) ** 0.5)
-    return step.view(gradient.shape)
+    step: Tensor = orthogonalised(whole(ahead), products) * (LIKE_ADAM * float(max(ahead.shape)) ** 0.5)
+    return part(step.view(gradient.shape), like=gradient)
 
 
 def _adam(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:

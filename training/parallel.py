@@ -7,6 +7,7 @@ it does next to nothing. The leader is process 0; it alone prints, writes and ev
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 State = dict[str, Tensor]
+HARMLESS = (
+    "Grad strides do not match bucket view strides",  # kernels of one voxel look alike in either memory format
+    "FSDP2-wrapped module .* returned a view tensor",  # nothing changes in place what a block returned
+)
 PATIENCE = timedelta(days=1)  # the others wait while the leader evaluates
 
 
@@ -94,6 +99,10 @@ class Together(Alone):
         super().__init__(self.fabric.device)
 
     def place(self, network: nn.Module) -> nn.Module:
+        for harmless in HARMLESS:
+            warnings.filterwarnings("ignore", harmless)
+        if self.sharded:
+            network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # to be split
         placed: nn.Module = self.fabric.setup_module(network)
         return placed
 
@@ -110,9 +119,7 @@ class Together(Alone):
         return float(values)
 
     def total(self, sums: Tensor) -> Tensor:
-        from torch.distributed.nn.functional import all_reduce
-
-        summed: Tensor = all_reduce(sums)
+        summed: Tensor = _Total.apply(sums)
         return summed
 
     def agreed(self, value: T) -> T:
@@ -133,10 +140,10 @@ class Together(Alone):
             self.agreed(None)
 
     def whole(self, state: State) -> State:
-        return {name: _full(values) for name, values in state.items()} if self.sharded else state
+        return {name: whole(values) for name, values in state.items()} if self.sharded else state
 
     def parts(self, state: State, like: State) -> State:
-        return {name: _part(values, like[name]) for name, values in state.items()}
+        return {name: part(values.to(like[name].device), like[name]) for name, values in state.items()}
 
 
 def join(device: torch.device, sharded: bool = False) -> Alone:
@@ -150,6 +157,22 @@ def join(device: torch.device, sharded: bool = False) -> Alone:
 def leads() -> bool:
     """Whether this process is the leader, before it has joined the others."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def whole(values: Tensor) -> Tensor:
+    """A tensor in one piece, of which processes may hold parts."""
+    gather: Callable[[], Tensor] | None = getattr(values, "full_tensor", None)
+    return gather() if gather else values
+
+
+def part(values: Tensor, like: Tensor) -> Tensor:
+    """What this process holds of ``values`` if they are split as ``like`` is, which may be in one piece too."""
+    if not hasattr(like, "full_tensor"):
+        return values
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(like, DTensor)
+    return distribute_tensor(values, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def _launch(device: torch.device, sharded: bool) -> Fabric:
@@ -195,13 +218,17 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
             yield child
 
 
-def _full(values: Tensor) -> Tensor:
-    gather: Callable[[], Tensor] | None = getattr(values, "full_tensor", None)
-    return gather() if gather else values
+class _Total(torch.autograd.Function):
+    """The sum over processes; what a loss of it says about the sum it says about every process's share."""
 
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor) -> Tensor:
+        summed = sums.clone()
+        torch.distributed.all_reduce(summed)
+        return summed
 
-def _part(values: Tensor, like: Any) -> Tensor:
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    values = values.to(like.device)
-    return distribute_tensor(values, like.device_mesh, like.placements) if isinstance(like, DTensor) else values
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        summed = gradient.clone()  # gradients are averaged over the processes later on, so they are added up here
+        torch.distributed.all_reduce(summed)
+        return summed

@@ -1,0 +1,66 @@
+"""A small fit for tests of the loop, also as a program of its own: ``python fitting.py FOLDER STEPS [shard] [2d]``."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from bundles import small_recipe
+
+from skipseg.models.networks.recipes import build
+from skipseg.training import fit as module
+from skipseg.training.cache import CachedCase
+from skipseg.training.fit import Fit, FitSettings
+from skipseg.training.parallel import join
+from skipseg.training.sampling import PatchSampler
+from skipseg.training.schedule import Budget
+from skipseg.training.spatial import SpatialSettings
+from skipseg.training.tracking import HISTORY, HistoryFile
+
+CPU = torch.device("cpu")
+
+
+def cubes(count=6, side=16, dimensions=3):
+    """Cases in which a bright cube (2D: a square) somewhere is the label."""
+    chance = np.random.default_rng(0)
+    found = []
+    for _ in range(count):
+        classes = np.zeros((side,) * 3, np.uint8)
+        x, y, z = chance.integers(2, 8, 3)
+        classes[x : x + 6, y : y + 6, z : z + 6] = 1
+        image = (classes + chance.normal(0, 0.3, classes.shape)).astype(np.float16)
+        found.append(CachedCase(image[None], classes, (np.argwhere(classes).astype(np.int32),)))
+    return found
+
+
+def make_fit(folder, budget, cases=None, batch=2, dimensions=3, team=None, settings=None, **more):
+    """A fit of a network of about two thousand weights, the same for every team."""
+    torch.manual_seed(0)
+    rank, world = (team.rank, team.world) if team else (0, 1)
+    patch = (16,) * dimensions
+    sampler = PatchSampler(cases or cubes(), patch, batch, 0, SpatialSettings(), CPU, rank, world)
+    network = build(small_recipe(dimensions, 1, 2, widths=(8, 8, 16)))
+    settings = settings or FitSettings(whole_batch_dice=dimensions == 2)
+    checkpoint = folder / "checkpoint.safetensors"
+    return Fit(network, sampler, budget, settings, CPU, "fp32", checkpoint, team=team, **more)
+
+
+def main():
+    folder, steps, *ways = sys.argv[1:]
+    folder = Path(folder)
+    module.CHECKPOINT_SECONDS = 0.0
+    team = join(CPU, "shard" in ways)
+    trackers = [HistoryFile(folder / HISTORY, print)] if team.leads else []
+    dimensions = 2 if "2d" in ways else 3
+    fitted = make_fit(
+        folder, Budget(steps=int(steps)), batch=2 // team.world, dimensions=dimensions, team=team, trackers=trackers
+    ).run()
+    if team.leads:
+        told = {"steps": fitted.steps, "sum": sum(float(values.abs().sum()) for values in fitted.weights.values())}
+        (folder / "fitted.json").write_text(json.dumps(told))
+    team.wait()
+
+
+if __name__ == "__main__":
+    main()
