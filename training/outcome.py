@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import platform
 import re
 import shutil
@@ -30,9 +29,9 @@ from skipseg.training.layouts import list_cases
 from skipseg.training.progress import Display
 from skipseg.training.retrain import Retraining
 from skipseg.training.split import Split
+from skipseg.training.tracking import HISTORY, write_rows
 
 SOFTWARE = ("skipseg", "torch", "monai", "numpy", "nibabel")
-HISTORY = ("step", "seconds", "loss", "learning_rate", "dice")
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,13 @@ def write_bundle(out: Path, work: Path, run: Run, fitted: Fitted, name: str | No
 def _evaluate(out: Path, draft: Bundle, run: Run, fitted: Fitted, display: Display) -> dict[str, float | None]:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    _write_history(out / "history.csv", fitted)
+    write_rows(out / HISTORY, fitted.history)
     if not run.split.validation:
         return {}
     predictor = Predictor(draft, str(run.device), run.precision)
-    cases, history = run.split.validation, out / "history.csv"
+    cases, history = run.split.validation, out / HISTORY
     with display.counting("evaluating", len(cases)) as done:
-        metrics = evaluate(predictor.segment, draft.manifest.name, run.dataset, cases, out, lambda *_: done(), history)
+        metrics = evaluate(predictor, draft.manifest.name, run.dataset, cases, out, lambda *_: done(), history)
     for failure in metrics.failed:
         display.say(f"{failure.case} could not be evaluated: {failure.error}")
     shutil.rmtree(out / "masks", ignore_errors=True)
@@ -100,13 +99,6 @@ def _gained(out: Path, draft: Bundle, run: Run) -> str:
     gains = judge(run.going_on, run.judged, run.dataset, run.split, Predictor(draft, str(run.device), run.precision))
     write_gains(gains, out)
     return gains_markdown(gains)
-
-
-def _write_history(path: Path, fitted: Fitted) -> None:
-    with path.open("w", newline="") as file:
-        rows = csv.DictWriter(file, HISTORY)
-        rows.writeheader()
-        rows.writerows(fitted.history)
 
 
 def _record(run: Run, fitted: Fitted) -> TrainingRecord:

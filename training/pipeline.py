@@ -5,32 +5,25 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import torch
+from torch import nn
 
 from skipseg.models.bundle import Bundle
-from skipseg.models.errors import UsageError
-from skipseg.models.networks.recipes import build
 from skipseg.models.precision import choose_device
 from skipseg.training.cache import CaseFiles, cache_cases
 from skipseg.training.dataset import Dataset, open_dataset
-from skipseg.training.fit import Fit, FitSettings, Fitted
 from skipseg.training.gains import Before, judge_base
 from skipseg.training.outcome import Run, write_bundle
 from skipseg.training.progress import Display
 from skipseg.training.retrain import PACE, Retraining, open_retraining, split_anew
-from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget
-from skipseg.training.setup import CHECKPOINT, Setup, TrainOptions, decide, open_work
-from skipseg.training.spatial import SpatialSettings
+from skipseg.training.setup import Setup, TrainOptions, decide, open_work
+from skipseg.training.single import Conditions, Learning, check_learned, fit_one, fresh, steps_budget
 from skipseg.training.split import Split, split_cases
 from skipseg.training.validate import Validation
 
 __all__ = ["TrainOptions", "train"]
-
-FEW_STEPS = 20  # fewer teach a network next to nothing
 
 
 def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
@@ -49,10 +42,12 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
     setup = decide(dataset, split, options, device, work, display, going_on.plan if going_on else None)
     cases = _cached(dataset, split, setup, work, display, going_on)
     judged = judge_base(going_on, dataset, split, device, setup, work, display) if going_on else None
-    fit = _fit(setup, cases, len(split.training), device, work, started, display, going_on, judged)
-    with display.fitting():
-        fitted = fit.run()
-    _check_learned(fitted, display)
+    conditions = Conditions(setup, device, display)
+    learning = _learning(conditions, cases, len(split.training), going_on)
+    budget = _budget(conditions, learning, judged, started)
+    network = _network(conditions, going_on)
+    fitted = fit_one(conditions, network, learning, budget, work, setup.seed)
+    check_learned(fitted, display)
     run = Run(
         dataset,
         setup.dataset_sha256,
@@ -95,56 +90,33 @@ def _cached(
         ]
 
 
-def _fit(
-    setup: Setup,
-    cases: Sequence[CaseFiles],
-    training: int,
-    device: torch.device,
-    work: Path,
-    started: float,
-    display: Display,
-    going_on: Retraining | None,
-    judged: Before | None,
-) -> Fit:
-    """A fit of the first ``training`` cases and of those replayed, which come last, looked at on the others."""
-    torch.manual_seed(setup.seed)
+def _learning(
+    conditions: Conditions, cases: Sequence[CaseFiles], training: int, going_on: Retraining | None
+) -> Learning:
+    """Cases as ``_cached`` lists them, of which the first ``training`` are trained on."""
     replayed = sum(len(old.training) for old in going_on.replays) if going_on else 0
-    cases, replays = cases[: len(cases) - replayed], cases[len(cases) - replayed :]
-    plan = setup.plan.plan
-    spatial = SpatialSettings(flips=setup.plan.flips, spacing=plan.spacing or (1.0,) * plan.dimensions)
-    validation = Validation(cases[training:], plan, device, setup.precision)
-    spent = time.monotonic() - started
-    reserve = validation.reserve() + (judged.reserve() if judged else 0.0)
-    budget = _budget(setup, training * (2 if replayed else 1), reserve, spent, display)
-    pace = FitSettings(learning_rate=5e-3, warm_up_steps=10) if setup.hurried(device) else FitSettings()
-    learning = [*cases[:training], *replays]
-    return Fit(
-        network=going_on.start(plan, display) if going_on else build(plan.network),
-        sampler=PatchSampler(learning, plan.tile, setup.plan.batch, setup.seed, spatial, replayed=replayed),
-        budget=budget,
-        settings=replace(PACE if going_on else pace, whole_batch_dice=setup.plan.whole_batch_dice),
-        device=device,
-        precision=setup.precision,
-        checkpoint=work / CHECKPOINT,
-        validate=validation.within(budget.seconds or float("inf")),
-        watch=display.moment,
-    )
+    own, replays = cases[: len(cases) - replayed], cases[len(cases) - replayed :]
+    setup = conditions.setup
+    validation = Validation(own[training:], setup.plan.plan, conditions.device, setup.precision)
+    return Learning([*own[:training], *replays], validation, replayed, PACE if going_on else None)
 
 
-def _budget(setup: Setup, cases: int, reserve: float, spent: float, display: Display) -> Budget:
+def _network(conditions: Conditions, going_on: Retraining | None) -> nn.Module:
+    """An untrained one, or what the base has learned."""
+    untrained = fresh(conditions, conditions.setup.seed)
+    return going_on.start(conditions.setup.plan.plan, conditions.display) if going_on else untrained
+
+
+def _budget(conditions: Conditions, learning: Learning, judged: Before | None, started: float) -> Budget:
     """Steps for epochs; for minutes what is left of them once evaluation has its share (at most a third)."""
+    setup = conditions.setup
     if setup.epochs is not None:
-        return Budget(steps=max(setup.epochs * cases // setup.plan.batch, 1))
+        return steps_budget(setup, learning)
     assert setup.minutes is not None
     seconds = setup.minutes * 60
+    reserve = learning.validation.reserve() + (judged.reserve() if judged else 0.0)
     if reserve > seconds / 3:
-        display.say(f"evaluating the cases kept out takes about {reserve / 60:.1f} minutes, longer than planned for")
-    return Budget(seconds=seconds - min(reserve, seconds / 3), spent=spent)
-
-
-def _check_learned(fitted: Fitted, display: Display) -> None:
-    """A network that has learned nothing is no outcome."""
-    if fitted.steps == 0:
-        raise UsageError("there was no time for a single step: reading the data took it all; give more --minutes")
-    if fitted.steps < FEW_STEPS:
-        display.say(f"only {fitted.steps} steps were made: the network has hardly learned; give more time")
+        conditions.display.say(
+            f"evaluating the cases kept out takes about {reserve / 60:.1f} minutes, longer than planned for"
+        )
+    return Budget(seconds=seconds, spent=time.monotonic() - started, reserve=min(reserve, seconds / 3))

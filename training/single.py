@@ -1,0 +1,114 @@
+"""One network: from the weights it starts with, on these cases, into this folder. Every training is made of such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from skipseg.models.errors import UsageError
+from skipseg.models.networks.recipes import build
+from skipseg.training.cache import CaseFiles
+from skipseg.training.fit import Fit, FitSettings, Fitted
+from skipseg.training.parallel import Alone
+from skipseg.training.progress import Display
+from skipseg.training.sampling import PatchSampler
+from skipseg.training.schedule import Budget
+from skipseg.training.setup import CHECKPOINT, Setup
+from skipseg.training.spatial import SpatialSettings
+from skipseg.training.tracking import open_trackers
+from skipseg.training.validate import Validation
+
+FEW_STEPS = 20  # fewer teach a network next to nothing
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What all networks of a run share."""
+
+    setup: Setup
+    device: torch.device
+    display: Display
+    team: Alone
+    track: str | None = None  # where else than in history.csv the course is followed
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What one network learns from and is looked at on; the cases are cached on the plan's grid."""
+
+    cases: Sequence[CaseFiles]  # to train on; those replayed of older datasets come last
+    validation: Validation
+    replayed: int = 0
+    pace: FitSettings | None = None  # of a network that has learned before; None: the pace of a fresh one
+
+
+def fresh(conditions: Conditions, seed: int) -> nn.Module:
+    """An untrained network of the plan."""
+    torch.manual_seed(seed)
+    return build(conditions.setup.plan.plan.network)
+
+
+def fit_one(
+    conditions: Conditions, network: nn.Module, learning: Learning, budget: Budget, folder: Path, seed: int
+) -> Fitted:
+    """Fit ``network`` from the weights it has; goes on from a checkpoint in ``folder``, and leaves one there."""
+    setup, plan, team = conditions.setup, conditions.setup.plan.plan, conditions.team
+    spatial = SpatialSettings(flips=setup.plan.flips, spacing=plan.spacing or (1.0,) * plan.dimensions)
+    folder.mkdir(parents=True, exist_ok=True)
+    fit = Fit(
+        network=network,
+        sampler=PatchSampler(
+            learning.cases,
+            plan.tile,
+            setup.plan.batch,
+            seed,
+            spatial,
+            rank=team.rank,
+            world=team.world,
+            replayed=learning.replayed,
+        ),
+        budget=budget,
+        settings=replace(learning.pace or _pace(conditions), whole_batch_dice=setup.plan.whole_batch_dice),
+        device=conditions.device,
+        precision=setup.precision,
+        checkpoint=folder / CHECKPOINT,
+        validate=_looks(conditions, learning.validation, budget) if team.leads else None,
+        watch=conditions.display.moment,
+        target=setup.target_dice,
+        trackers=open_trackers(conditions.track, folder, conditions.display.say) if team.leads else (),
+        say=conditions.display.say,
+        team=team,
+    )
+    with conditions.display.fitting():
+        return fit.run()
+
+
+def _looks(conditions: Conditions, validation: Validation, budget: Budget) -> Validation | None:
+    if conditions.setup.target_dice is not None:
+        return validation.aiming()
+    return validation.within(budget.seconds or float("inf"))
+
+
+def steps_budget(setup: Setup, learning: Learning, processes: int = 1) -> Budget:
+    """The steps of the epochs asked for; replayed cases are drawn as often as new ones, and come on top."""
+    assert setup.epochs is not None
+    new = len(learning.cases) - learning.replayed
+    patches = setup.epochs * new * (2 if learning.replayed else 1)
+    return Budget(steps=max(patches // (setup.plan.batch * processes), 1))
+
+
+def check_learned(fitted: Fitted, display: Display) -> None:
+    """A network that has learned nothing is no outcome."""
+    if fitted.steps == 0:
+        raise UsageError("there was no time for a single step: reading the data took it all; give more --minutes")
+    if fitted.steps < FEW_STEPS:
+        display.say(f"only {fitted.steps} steps were made: the network has hardly learned; give more time")
+
+
+def _pace(conditions: Conditions) -> FitSettings:
+    hurried = conditions.setup.hurried(conditions.device)
+    return FitSettings(learning_rate=5e-3, warm_up_steps=10) if hurried else FitSettings()
