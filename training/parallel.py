@@ -68,6 +68,10 @@ class Alone:
         """The leader's value, whatever the others have."""
         return value
 
+    def told(self, find: Callable[[], T]) -> T:
+        """What the leader finds; the others do not look, and wait."""
+        return find()
+
     def wait(self) -> None:
         """Until all processes are here."""
 
@@ -126,6 +130,10 @@ class Together(Alone):
         held = [value]
         torch.distributed.broadcast_object_list(held)
         return held[0]
+
+    def told(self, find: Callable[[], T]) -> T:
+        found: T = self.agreed(find() if self.leads else None)  # type: ignore[assignment]
+        return found
 
     def wait(self) -> None:
         self.agreed(None)

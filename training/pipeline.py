@@ -9,12 +9,13 @@ from pathlib import Path
 
 from torch import nn
 
-from skipseg.models.bundle import Bundle
+from skipseg.models.bundle import Bundle, load_bundle
 from skipseg.models.precision import choose_device
 from skipseg.training.cache import CaseFiles, cache_cases
 from skipseg.training.dataset import Dataset, open_dataset
 from skipseg.training.gains import Before, judge_base
 from skipseg.training.outcome import Run, write_bundle
+from skipseg.training.parallel import Alone, join
 from skipseg.training.progress import Display
 from skipseg.training.retrain import PACE, Retraining, open_retraining, split_anew
 from skipseg.training.schedule import Budget
@@ -32,17 +33,20 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
     Intermediate files live in ``OUT.training`` beside it until the bundle is whole. Ctrl-C leaves a bundle of the
     averaged weights so far. Raises ``DatasetError``, ``PlanError`` or ``UsageError``.
     """
-    started = time.monotonic()
+    started = time.monotonic() if options.started is None else options.started
     options.check()
-    display, out = Display(options.quiet), out.resolve()
-    device = choose_device(options.device)
+    team = join(choose_device(options.device), options.shard)
+    device, out = team.device, out.resolve()
+    display = Display(options.quiet or not team.leads)
     dataset = open_dataset(dataset_folder)
-    work = open_work(out, options.resume)
-    going_on, split = _begin(dataset, options, work, display)
-    setup = decide(dataset, split, options, device, work, display, going_on.plan if going_on else None)
-    cases = _cached(dataset, split, setup, work, display, going_on)
-    judged = judge_base(going_on, dataset, split, device, setup, work, display) if going_on else None
-    conditions = Conditions(setup, device, display)
+    with team.leader_first():
+        work = open_work(out, options.resume or not team.leads)
+        going_on, split = _begin(dataset, options, work, display)
+    plan = going_on.plan if going_on else None
+    setup = team.told(lambda: decide(dataset, split, options, device, work, display, plan))
+    cases = _cached(dataset, split, setup, work, display, going_on, team)
+    judged = team.told(lambda: judge_base(going_on, dataset, split, device, setup, work, display) if going_on else None)
+    conditions = Conditions(setup, device, display, team, options.track)
     learning = _learning(conditions, cases, len(split.training), going_on)
     budget = _budget(conditions, learning, judged, started)
     network = _network(conditions, going_on)
@@ -60,8 +64,10 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
         judged=judged,
         ranges=setup.plan.ranges,
     )
-    bundle = write_bundle(out, work, run, fitted, options.name, display)
-    shutil.rmtree(work)
+    with team.leader_first():
+        bundle = write_bundle(out, work, run, fitted, options.name, display) if team.leads else load_bundle(out)
+    if team.leads:
+        shutil.rmtree(work)
     return bundle
 
 
@@ -75,18 +81,24 @@ def _begin(dataset: Dataset, options: TrainOptions, work: Path, display: Display
 
 
 def _cached(
-    dataset: Dataset, split: Split, setup: Setup, work: Path, display: Display, going_on: Retraining | None
+    dataset: Dataset, split: Split, setup: Setup, work: Path, display: Display, going_on: Retraining | None, team: Alone
 ) -> list[CaseFiles]:
-    """Training cases, then validation cases, then those replayed of older datasets."""
+    """Training cases, then validation cases, then those replayed of older datasets.
+
+    Several processes preprocess a share each, and then find all of them on disk.
+    """
     labels = going_on.labels if going_on else dataset.labels
     parts = [(dataset, [*split.training, *split.validation], "cache")]
     for number, old in enumerate(going_on.replays if going_on else ()):
         parts.append((old.dataset, [*old.training], f"cache-replay-{number}"))
+    plan = setup.plan.plan
     with display.counting("preprocessing", sum(len(cases) for _, cases, _ in parts)) as done:
+        if team.world > 1:
+            for of, cases, folder in parts:
+                cache_cases(of, cases[team.rank :: team.world], plan, work / folder, labels=labels)
+            team.wait()
         return [
-            file
-            for of, cases, folder in parts
-            for file in cache_cases(of, cases, setup.plan.plan, work / folder, done, labels)
+            file for of, cases, folder in parts for file in cache_cases(of, cases, plan, work / folder, done, labels)
         ]
 
 
@@ -111,7 +123,7 @@ def _budget(conditions: Conditions, learning: Learning, judged: Before | None, s
     """Steps for epochs; for minutes what is left of them once evaluation has its share (at most a third)."""
     setup = conditions.setup
     if setup.epochs is not None:
-        return steps_budget(setup, learning)
+        return steps_budget(setup, learning, conditions.team.world)
     assert setup.minutes is not None
     seconds = setup.minutes * 60
     reserve = learning.validation.reserve() + (judged.reserve() if judged else 0.0)

@@ -21,6 +21,7 @@ from skipseg.training.planner import TrainingPlan, explain, make_plan
 from skipseg.training.progress import Display
 from skipseg.training.ranges import ranges_of
 from skipseg.training.split import Split
+from skipseg.training.tracking import check_tracking
 
 DEFAULT_MINUTES = 60.0
 HURRIED_MINUTES = 2.0  # a judgement: below it, steps are so few on a processor that each must be quick, and large
@@ -45,6 +46,10 @@ class TrainOptions:
     base_version: int | None = None  # that it has in a registry
     freeze_encoder: bool = False  # what the base's contracting path and bottom learned stays as it is
     replay: tuple[Path, ...] = ()  # datasets whose cases are mixed in
+    target_dice: float | None = None  # on validation cases; reached, the training ends
+    track: str | None = None  # where else than in history.csv the course is followed: tensorboard, mlflow
+    shard: bool = False  # of several processes each holds a part of the network
+    started: float | None = None  # on time.monotonic's clock, what minutes are counted from; None: the call of train
     quiet: bool = False
 
     def check(self) -> None:
@@ -55,6 +60,9 @@ class TrainOptions:
             raise UsageError("--minutes and --epochs must be above 0")
         if self.base is None and not self.resume and (self.freeze_encoder or self.replay):
             raise UsageError("--freeze-encoder and --replay go on from a bundle; name it with --from")
+        if self.target_dice is not None and not 0 < self.target_dice < 1:
+            raise UsageError(f"--target-dice is a number between 0 and 1; got {self.target_dice:g}")
+        check_tracking(self.track)
         if self.seed < 0:
             raise UsageError(f"--seed must be 0 or above; got {self.seed}")
 
@@ -70,6 +78,7 @@ class Setup(BaseModel):
     epochs: int | None
     precision: Precision
     plan: TrainingPlan
+    target_dice: float | None = None
 
     def hurried(self, device: torch.device) -> bool:
         """Whether there is time for so few steps that each must be quick, and large."""
@@ -121,6 +130,7 @@ def decide(
         seed=options.seed,
         minutes=minutes,
         epochs=options.epochs,
+        target_dice=options.target_dice,
         precision=fastest_precision(device),
         plan=plan_for(dataset, split, minutes, device, options.memory, base=base),
     )

@@ -13,6 +13,7 @@ from skipseg.models.errors import UsageError
 Row = dict[str, float | None]
 Tracking = Literal["tensorboard", "mlflow"]
 HISTORY = "history.csv"
+WORK = ".training"  # how the folder of a run's files on the way ends
 COLUMNS = ("step", "seconds", "loss", "learning_rate", "dice", "waited")
 
 
@@ -123,8 +124,17 @@ def check_tracking(wanted: str | None) -> None:
         raise UsageError(f"--track {wanted} needs the package {wanted}: pip install {wanted}")
 
 
-def open_tracker(wanted: str | None, out: Path) -> Tracker | None:
-    """The tracker asked for, of the run that makes ``out``: TensorBoard's files lie in ``runs/`` beside it."""
+def open_trackers(wanted: str | None, folder: Path, say: Callable[[str], None]) -> list[Tracker]:
+    """``history.csv`` in the folder of a fit, and the tracker asked for.
+
+    TensorBoard's files lie in ``runs/``, beside the folder that the fit works in: ``runs/NAME`` for ``NAME.training``,
+    ``runs/NAME/fold-1`` for ``NAME.training/fold-1``.
+    """
+    trackers: list[Tracker] = [HistoryFile(folder / HISTORY, say)]
+    work = next((place for place in (folder, *folder.parents) if place.suffix == WORK), folder)
+    name = Path(work.name.removesuffix(WORK)) / folder.relative_to(work)
     if wanted == "tensorboard":
-        return TensorBoard(out.parent / "runs" / out.name)
-    return MLflow(out.name) if wanted == "mlflow" else None
+        trackers.append(TensorBoard(work.parent / "runs" / name))
+    if wanted == "mlflow":
+        trackers.append(MLflow(name.as_posix()))
+    return trackers

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skipseg.models.errors import UsageError
 from skipseg.models.inference.sliding import scores_of
 from skipseg.models.inference.tiles import Tiling
 from skipseg.models.networks.recipes import build
@@ -19,6 +20,7 @@ from skipseg.models.precision import Precision
 from skipseg.training.cache import CachedCase, CaseFiles
 
 LOOKED_AT = 6  # cases at most; the figure is an impression, the evaluation at the end is on all of them
+AIMED_WITH = 24  # cases at most, when their Dice decides when a training ends
 LOOK_SHARE = 0.01  # of the budget that one look may take
 EVALUATION_SECONDS = 10.0  # of reading, the report and a slow start, beside the network
 SECONDS_PER_VOXEL = 3e-7  # surface distances and writing
@@ -29,6 +31,7 @@ class Validation:
 
     def __init__(self, cases: Sequence[CaseFiles], plan: Plan, device: torch.device, precision: Precision) -> None:
         self.cases, self.plan = list(cases), plan
+        self.looked_at = LOOKED_AT
         self.device, self.precision = device, precision
         self.network = build(plan.network).to(device).eval()
         a_tile = self._tile_seconds() if cases else 0.0
@@ -38,13 +41,20 @@ class Validation:
 
     def __call__(self, weights: dict[str, Tensor]) -> float:
         self.network.load_state_dict(weights)
-        return float(np.mean([score for case in self.cases[:LOOKED_AT] for score in self._dice(case.open())]))
+        return float(np.mean([score for case in self.cases[: self.looked_at] for score in self._dice(case.open())]))
 
     def reserve(self) -> float:
         """Seconds that the evaluation at the end will take."""
         if not self.cases:
             return 0.0
         return EVALUATION_SECONDS + SECONDS_PER_VOXEL * self._voxels + 1.3 * sum(self._seconds)
+
+    def aiming(self) -> Validation:
+        """More cases, for a figure that decides when a training ends. Raises ``UsageError`` when there are none."""
+        if not self.cases:
+            raise UsageError("--target-dice needs cases kept out to measure it on; give --val-cases")
+        self.looked_at = AIMED_WITH
+        return self
 
     def within(self, budget_seconds: float) -> Validation | None:
         """The cases that can be looked at cheaply within a budget, or None when not even one can."""

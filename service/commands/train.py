@@ -29,6 +29,15 @@ def train(
         bool, typer.Option("--resume", help="Go on with an interrupted run into the same --out.")
     ] = False,
     name: Annotated[str | None, typer.Option(help="The model's name. Default: the dataset's.")] = None,
+    target_dice: Annotated[
+        float | None, typer.Option(help="End as soon as the mean Dice on cases kept out reaches this.")
+    ] = None,
+    track: Annotated[
+        str | None, typer.Option(metavar="tensorboard|mlflow", help="Follow the training there too, as it runs.")
+    ] = None,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="With torchrun: each process holds a part of the network (FSDP).")
+    ] = False,
     base: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +65,8 @@ def train(
 ) -> None:
     """Train on a dataset and leave a bundle. Ctrl-C leaves a bundle of what was learned so far."""
     from skipseg.models.registry import find_model
+    from skipseg.training.clock import process_started
+    from skipseg.training.parallel import leads
     from skipseg.training.pipeline import TrainOptions
     from skipseg.training.pipeline import train as run
 
@@ -69,11 +80,17 @@ def train(
         seed=seed,
         resume=resume,
         name=name,
+        target_dice=target_dice,
+        track=track,
+        shard=shard,
+        started=process_started(),
         base=start.folder if start else None,
         base_version=start.version if start else None,
         freeze_encoder=freeze_encoder,
         replay=tuple(replay or ()),
     )
     bundle = run(dataset, out, options)
+    if not leads():
+        return
     figures = ", ".join(f"{name} {value:.3f}" for name, value in bundle.manifest.metrics.items() if value is not None)
     print(f"{out}: {bundle.manifest.name}" + (f", {figures}" if figures else ""))
