@@ -30,12 +30,16 @@ def classes_in(labels: Labels, others: Labels) -> Classes:
 def united(labels: Labels, *more: Labels) -> Labels:
     """``labels`` and what others add to them; an added label whose value is taken gets the next free one."""
     all_ = list(labels.all)
+    added: list[Label] = []
     for label in (label for others in more for label in others.foreground):
-        if not any(same_label(label, known) for known in all_):
-            taken, names = {known.value for known in all_}, {known.name for known in all_}
-            value = label.value if label.value not in taken else max(taken) + 1
-            name = label.name if label.name not in names else f"{label.name} ({value})"
-            all_.append(label.model_copy(update={"value": value, "name": name}))
+        if not any(same_label(label, known) for known in (*all_, *added)):
+            added.append(label)
+    taken = {label.value for label in all_}
+    for label in sorted(added, key=lambda label: label.value in taken):
+        values, known = {one.value for one in all_}, {one.name for one in all_}
+        value = max(values) + 1 if label.value in values else label.value
+        name = f"{label.name} ({value})" if label.name in known else label.name
+        all_.append(label.model_copy(update={"value": value, "name": name}))
     return Labels(all=tuple(sorted(all_, key=lambda label: label.value)))
 
 
