@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Dataset:
     labels: Labels
     cases: tuple[Case, ...]
     any_foreground: bool = field(default=False)  # label files hold instance ids; every value above 0 is label 1
+    groups: Mapping[str, str] = field(default_factory=dict, hash=False)  # by case: those of one group stay together
 
 
 def open_dataset(folder: Path) -> Dataset:
@@ -69,6 +70,7 @@ def open_dataset(folder: Path) -> Dataset:
         labels=description.named_labels() or _labels_found(listing),
         cases=listing.cases,
         any_foreground=description.foreground == "any",
+        groups=_groups(listing),
     )
 
 
@@ -147,6 +149,13 @@ def _refuse_broken(listing: Listing) -> None:
         raise DatasetError(f"{broken[0]}{more}; `skipseg dataset check` lists every defect")
     if not any(case.label for case in listing.cases):
         raise DatasetError("the dataset has no image with a label; `skipseg dataset check` lists every defect")
+
+
+def _groups(listing: Listing) -> dict[str, str]:
+    groups = listing.description.groups
+    if unknown := sorted(groups.keys() - {case.name for case in listing.cases}):
+        raise DatasetError(f"groups: the dataset has no case {', '.join(unknown[:5])}; name cases as their files are")
+    return groups
 
 
 def _channels_found(listing: Listing) -> tuple[str, ...]:

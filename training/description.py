@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from skipseg.models.errors import DatasetError
 from skipseg.models.labels import Labels
+
+GroupName = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name), Field(min_length=1)]
 
 
 class Pair(BaseModel):
@@ -41,6 +43,7 @@ class Description(BaseModel):
     file_ending: str | None = Field(default=None, min_length=2)  # nnU-Net v2
     dataset: dict[str, Group] | None = None  # nnU-Net v2, optional
     foreground: Literal["any"] | None = None  # ours: every value above 0 is the one label (instance ids)
+    groups: dict[str, GroupName] = {}  # ours: by case, such as the person that a scan is of
 
     @property
     def channel_names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which cases are kept out of training to measure what was learned."""
+"""Which cases are kept out of training to measure what was learned; groups of cases stay on one side."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from skipseg.models.errors import DatasetError, UsageError
 from skipseg.training.dataset import Case, Dataset, named_cases
+from skipseg.training.groups import Unit, check_apart, units
 
 FOLDS = 5
 SPLIT_SEED = 20150518  # one split for everybody, whatever the seed of a run
@@ -27,30 +28,72 @@ def split_cases(dataset: Dataset, validation: Path | None = None, fold: int | No
     """Split the labelled cases of a dataset.
 
     ``validation`` names a file with one case a line; ``fold`` 0..4 keeps out a fifth; neither keeps out a tenth, at
-    most 12, so that nearly everything is trained on and a figure still comes with the bundle. Raises ``UsageError``
-    when both are given or the fold is unknown, ``DatasetError`` when a named case is missing or none would be left.
+    most 12, so that nearly everything is trained on and a figure still comes with the bundle. Cases of one of the
+    dataset's groups are never on both sides. Raises ``UsageError`` when both are given or the fold is unknown,
+    ``DatasetError`` when a named case is missing, a group would be torn, or no case would be left.
     """
     labelled = [case for case in dataset.cases if case.label is not None]
     if validation is not None and fold is not None:
         raise UsageError("give either --val-cases or --fold, not both")
     if fold is not None and not 0 <= fold < FOLDS:
         raise UsageError(f"--fold is a number from 0 to {FOLDS - 1}; got {fold}")
-    kept_out = set(named_cases(dataset, _names(validation)) if validation is not None else _drawn(labelled, fold))
+    kept_out = set(named_cases(dataset, _names(validation)) if validation is not None else _drawn(dataset, fold))
     if fold is not None and not kept_out:
         raise UsageError(f"fold {fold} of {len(labelled)} cases keeps none out; use a smaller number")
     training = tuple(case for case in labelled if case not in kept_out)
     if not training:
         raise DatasetError("no labelled case is left to train on; keep fewer cases out")
-    return Split(training, tuple(case for case in labelled if case in kept_out))
+    split = Split(training, tuple(case for case in labelled if case in kept_out))
+    check_apart(split.training, split.validation, dataset.groups)
+    return split
 
 
-def _drawn(cases: Sequence[Case], fold: int | None) -> list[Case]:
-    if len(cases) < 2:
+def draw_folds(dataset: Dataset, count: int) -> list[Split]:
+    """Every labelled case kept out once, in one of ``count`` parts of about equal size; groups stay together.
+
+    Groups in an order drawn once for all, the larger ones first, go to the part with the fewest cases so far. Raises
+    ``UsageError`` when a part would be empty.
+    """
+    labelled = [case for case in dataset.cases if case.label is not None]
+    together = units(labelled, dataset.groups)
+    if len(together) < count:
+        what = "groups" if len(together) < len(labelled) else "labelled cases"
+        raise UsageError(f"{count} folds need at least as many {what}; the dataset has {len(together)}")
+    return [_without(labelled, part) for part in _parts(together, count)]
+
+
+def _without(cases: Sequence[Case], kept_out: Sequence[Case]) -> Split:
+    out = set(kept_out)
+    return Split(tuple(case for case in cases if case not in out), tuple(case for case in cases if case in out))
+
+
+def _parts(together: Sequence[Unit], count: int) -> list[list[Case]]:
+    parts: list[list[Case]] = [[] for _ in range(count)]
+    for unit in sorted(_shuffled(together), key=len, reverse=True):
+        min(parts, key=len).extend(unit)
+    return parts
+
+
+def _shuffled(together: Sequence[Unit]) -> list[Unit]:
+    return [together[place] for place in np.random.default_rng(SPLIT_SEED).permutation(len(together))]
+
+
+def _drawn(dataset: Dataset, fold: int | None) -> list[Case]:
+    labelled = [case for case in dataset.cases if case.label is not None]
+    together = units(labelled, dataset.groups)
+    if len(together) < 2:
         return []
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(cases))
     if fold is not None:
-        return [cases[i] for i in order[fold::FOLDS]]
-    return [cases[i] for i in order[: min(max(round(len(cases) / 10), 1), 12)]]
+        return _parts(together, FOLDS)[fold]
+    return _few(_shuffled(together), min(max(round(len(labelled) / 10), 1), 12))
+
+
+def _few(together: Sequence[Unit], wanted: int) -> list[Case]:
+    """Whole units as they come, as long as no more than ``wanted`` cases are taken; the smallest if none fits."""
+    taken: list[Case] = []
+    for unit in together:
+        taken += unit if len(taken) + len(unit) <= wanted else ()
+    return taken or list(min(together, key=len))
 
 
 def _names(file: Path) -> list[str]:
