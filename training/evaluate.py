@@ -34,11 +34,12 @@ COLUMNS = (
     "volume_error_percent",
 )
 
+Models = Model | Mapping[str, Model]  # one for all, or for each case by its name
 Progress = Callable[[int, int], None]
 
 
 def evaluate(
-    model: Model,
+    model: Models,
     bundle_name: str,
     dataset: Dataset,
     cases: Sequence[Case],
@@ -71,7 +72,7 @@ def evaluate(
 
 
 def score(
-    model: Model,
+    model: Models,
     bundle_name: str,
     dataset: Dataset,
     cases: Sequence[Case],
@@ -85,7 +86,7 @@ def score(
     counts = Counts()
     for done, case in enumerate(cases, start=1):
         try:
-            mask, one, of_case = _score_case(model, dataset, case)
+            mask, one, of_case = _score_case(_of(model, case), dataset, case)
             if keep:
                 keep(case, mask)
             scores.append(one)
@@ -121,6 +122,10 @@ def write_cases(metrics: Metrics, path: Path) -> None:
                 table.writerow([case.case, name, *(getattr(one, column) for column in COLUMNS), trust, None])
         for failure in metrics.failed:
             table.writerow([failure.case, *[None] * (len(COLUMNS) + 2), failure.error])
+
+
+def _of(model: Models, case: Case) -> Model:
+    return model[case.name] if isinstance(model, Mapping) else model
 
 
 def _score_case(model: Model, dataset: Dataset, case: Case) -> tuple[Mask, CaseScore, Counts]:

@@ -34,6 +34,8 @@ VALIDATION_SHARE = 0.03  # of the time may go into looking at validation cases o
 AIMING_SHARE = 0.1  # when a Dice is aimed at: the sooner it is noticed, the more is saved
 AIMING_STEPS = 10  # between two looks then
 
+Teach = Callable[[Tensor, Tensor, Tensor], Tensor]  # loss, images and logits of a step to the loss that counts
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -88,7 +90,7 @@ class Fit:
     ``validate`` takes averaged weights and returns a mean Dice; it is called at every tenth of the budget as long as
     that stays cheap, and more often when there is a ``target`` Dice: once that is reached the fit cools down and ends.
     The state is saved to ``checkpoint`` every half minute, and read from there when it exists. ``say`` is told what a
-    user should know of.
+    user should know of. ``teach`` makes the loss of a network that another one teaches.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Fit:
         trackers: Sequence[Tracker] = (),
         say: Callable[[str], None] = lambda text: None,
         team: Alone | None = None,
+        teach: Teach | None = None,
     ) -> None:
         if device.type == "cpu" and sampler.patch[2:]:
             network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -115,6 +118,7 @@ class Fit:
         self.device, self.precision = device, precision
         self.checkpoint, self.validate, self.target = checkpoint, validate, target
         self.watch, self.trackers, self.say = watch, trackers, say
+        self.teach = teach
         self.optimiser = _optimiser(self.network, settings, precision)
         self.average = WeightAverage(self.network, settings.average_decay)
         self.step, self.history = 0, list[Row]()
@@ -167,6 +171,7 @@ class Fit:
         annotated = self.sampler.annotated(self.step)
         outputs = [merge_unannotated(logits, annotated) for logits in outputs]
         loss = deep_supervision(outputs, classes, self.settings.whole_batch_dice, self.team.total)
+        loss = self.teach(loss, images, outputs[0]) if self.teach else loss
         self.optimiser.zero_grad(set_to_none=True)
         self.team.backward(loss)
         self._step_unless_lost(self.team.clip(self.network, self.settings.clip))
