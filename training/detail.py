@@ -37,7 +37,7 @@ def kept(counts: Counts) -> NDArray[np.float64]:
     return np.where(all_ > 0, right / np.maximum(all_, 1), 1.0)
 
 
-def coarser_steps(shape: Sequence[int], spacing: Sequence[float], factor: int) -> tuple[int, ...]:
+def coarser_steps(shape: Sequence[float], spacing: Sequence[float], factor: int) -> tuple[int, ...]:
     """The factor for the axes that are fine; 1 for those that are coarse already, or a single voxel."""
     finest = min((mm for mm, side in zip(spacing, shape, strict=True) if side > 1), default=1.0)
     return tuple(

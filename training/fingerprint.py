@@ -16,12 +16,15 @@ from pydantic import BaseModel, ConfigDict
 from scipy.ndimage import find_objects
 
 from skipseg.models.errors import DatasetError
-from skipseg.models.scans.content import content_box
+from skipseg.models.scans.content import Box, box_of, content
 from skipseg.models.scans.geometry import Geometry
 from skipseg.models.trust import count_pieces
 from skipseg.training.dataset import Case, Dataset, read_case
+from skipseg.training.detail import Counts, coarsened, kept, likely_spacing
 from skipseg.training.truth import PICTURES, LabelVoxels
 
+INNER = (0.5, 99.5)  # percentiles of a scan that few outliers do not reach
+RANKED = 2**18  # values of a scan that percentiles are taken of
 SAMPLES = 20_000  # foreground voxels taken of each case for the intensity statistics
 
 
@@ -37,6 +40,9 @@ class Spread(_Frozen):
     maximum: float
 
 
+NO_OUTLIERS = Spread(minimum=1.0, median=1.0, maximum=1.0)
+
+
 class ChannelIntensities(_Frozen):
     """One channel's values inside the labels, every case weighing the same."""
 
@@ -49,6 +55,7 @@ class ChannelIntensities(_Frozen):
     std: float
     case_mean: Spread  # far apart when scanners scale their values differently
     case_std: Spread
+    outliers: Spread = NO_OUTLIERS  # a scan's deviation, times that without the outermost percent of its values
 
 
 class LabelSize(_Frozen):
@@ -61,6 +68,7 @@ class LabelSize(_Frozen):
     volume_mm3: Spread | None  # None when no case has it
     share_of_case: Spread | None = None  # of the voxels of a case that has it
     pieces: int = 1  # connected ones, most in one case
+    kept: tuple[float, ...] = (1.0, 1.0)  # Dice of what grids ``detail.COARSER`` times coarser keep of it
 
 
 class Fingerprint(_Frozen):
@@ -73,11 +81,12 @@ class Fingerprint(_Frozen):
     orientations: int  # how many different ones there are
     shape: tuple[Spread, Spread, Spread]  # voxels
     spacing: tuple[Spread, Spread, Spread]  # mm
-    spacing_given: bool  # False for pictures that carry none: every spacing is 1 then
+    spacing_given: bool  # False for pictures, and for scans of few slices whose headers all say 1 mm
     anisotropy: float  # coarsest by finest of the median spacing, within the plane for single slices
     content: Spread  # share of the scan inside the box around all that is not background
     channels: tuple[ChannelIntensities, ...]
     labels: tuple[LabelSize, ...]  # without the background
+    background_kept: tuple[float, ...] = (1.0, 1.0)  # as ``LabelSize.kept``: what lies between labels may be thin, too
 
 
 def measure(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Fingerprint:
@@ -119,18 +128,23 @@ class _Measured:
     content: float
     inside: NDArray[np.float32]  # (channels, up to SAMPLES) of the foreground
     counts: NDArray[np.int64]  # voxels per label, background first
+    coarsened: Counts  # what coarser grids keep of each label
+    outliers: tuple[float, ...]  # per channel
     pieces: dict[int, int]  # connected ones per label value found
 
 
 def _measure_case(dataset: Dataset, case: Case) -> _Measured:
     image, truth = read_case(dataset, case)
     counts = np.bincount(truth.ravel(), minlength=max(dataset.labels.values) + 1)
+    where = content(image.voxels)
     return _Measured(
         geometry=image.geometry,
         spacing_given=image.source.format not in PICTURES or set(image.geometry.spacing) != {1.0},
-        content=_content_share(image.voxels),
+        content=_share(box_of(where), where.shape),
         inside=_inside(image.voxels, truth > 0),
         counts=counts[list(dataset.labels.values)],
+        coarsened=coarsened(truth, _lengths(image.geometry), dataset.labels.values),
+        outliers=tuple(_outliers(channel[where]) for channel in image.voxels),
         pieces=_pieces(truth),
     )
 
@@ -147,10 +161,22 @@ def _inside(voxels: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np
     return voxels.reshape(len(voxels), -1)[:, places]
 
 
-def _content_share(voxels: NDArray[np.float32]) -> float:
-    return float(
-        np.prod([(side.stop - side.start) / n for side, n in zip(content_box(voxels), voxels.shape[1:], strict=True)])
-    )
+def _share(box: Box, shape: Sequence[int]) -> float:
+    return float(np.prod([(side.stop - side.start) / n for side, n in zip(box, shape, strict=True)]))
+
+
+def _lengths(geometry: Geometry) -> tuple[float, ...]:
+    """Voxel lengths, likely ones where the header says 1 mm, which may mean nothing."""
+    return likely_spacing(geometry.shape) if set(geometry.spacing) == {1.0} else geometry.spacing
+
+
+def _outliers(values: NDArray[np.float32]) -> float:
+    """The deviation of a channel's content, times that of the same values clipped to their inner 99 percent."""
+    if not len(values):
+        return 1.0
+    clipped = np.clip(values, *np.percentile(values[:: max(len(values) // RANKED, 1)], INNER))
+    inner = float(clipped.std(dtype=np.float64))
+    return float(values.std(dtype=np.float64)) / inner if inner > 0 else 1.0
 
 
 def _summary(dataset: Dataset, measured: Sequence[_Measured]) -> Fingerprint:
@@ -168,15 +194,30 @@ def _summary(dataset: Dataset, measured: Sequence[_Measured]) -> Fingerprint:
         orientations=len(orientations),
         shape=_per_axis([geometry.shape for geometry in turned]),
         spacing=spacing,
-        spacing_given=any(one.spacing_given for one in measured),
+        spacing_given=any(one.spacing_given for one in measured) and not _unset(turned, dimensions),
         anisotropy=max(medians) / min(medians),
         content=_spread([one.content for one in measured]),
-        channels=_channels(dataset, [one.inside for one in measured if one.inside.size]),
+        channels=_channels(dataset, measured),
         labels=_labels(dataset, measured),
+        background_kept=tuple(kept(_together(measured))[0].tolist()),
     )
 
 
-def _channels(dataset: Dataset, inside: Sequence[NDArray[np.float32]]) -> tuple[ChannelIntensities, ...]:
+def _unset(geometries: Sequence[Geometry], dimensions: int) -> bool:
+    """Whether the headers do not tell the voxels' lengths: 1 mm everywhere, and slices too few to be that thin."""
+    median = np.median([geometry.shape for geometry in geometries], axis=0)
+    all_one = all(set(geometry.spacing) == {1.0} for geometry in geometries)
+    return dimensions == 3 and all_one and max(likely_spacing(median.tolist())) > 1
+
+
+def _together(measured: Sequence[_Measured]) -> Counts:
+    """What coarser grids keep in all cases together, so that large ones count as much as they hold."""
+    total: Counts = np.sum([one.coarsened for one in measured], axis=0)
+    return total
+
+
+def _channels(dataset: Dataset, measured: Sequence[_Measured]) -> tuple[ChannelIntensities, ...]:
+    inside = [one.inside for one in measured if one.inside.size]
     if not inside:
         raise DatasetError("every label is empty; training needs labels that mark something")
     pooled = np.concatenate(inside, axis=1).astype(np.float64)
@@ -191,6 +232,7 @@ def _channels(dataset: Dataset, inside: Sequence[NDArray[np.float32]]) -> tuple[
             std=float(values.std()),
             case_mean=_spread([float(one[number].mean(dtype=np.float64)) for one in inside]),
             case_std=_spread([float(one[number].std(dtype=np.float64)) for one in inside]),
+            outliers=_spread([one.outliers[number] for one in measured]),
         )
         for number, (name, values) in enumerate(zip(dataset.channels, pooled, strict=True))
     )
@@ -200,6 +242,7 @@ def _labels(dataset: Dataset, measured: Sequence[_Measured]) -> tuple[LabelSize,
     counts = np.stack([one.counts for one in measured])  # (cases, labels)
     volumes = counts * np.array([[one.geometry.voxel_volume] for one in measured])
     shares = counts / counts.sum(axis=1, keepdims=True)
+    left = kept(_together(measured))
     return tuple(
         LabelSize(
             value=label.value,
@@ -208,6 +251,7 @@ def _labels(dataset: Dataset, measured: Sequence[_Measured]) -> tuple[LabelSize,
             share=float(counts[:, row].sum() / counts.sum()),
             volume_mm3=_spread(volumes[counts[:, row] > 0, row]) if counts[:, row].any() else None,
             share_of_case=_spread(shares[counts[:, row] > 0, row]) if counts[:, row].any() else None,
+            kept=tuple(left[row].tolist()),
             pieces=max([1, *(one.pieces.get(label.value, 0) for one in measured)]),
         )
         for row, label in enumerate(dataset.labels.all)
@@ -244,10 +288,12 @@ def _intensities(channel: ChannelIntensities) -> str:
 def _size(label: LabelSize, fingerprint: Fingerprint) -> str:
     if label.volume_mm3 is None:
         return "in no case"
-    unit = ("mm2" if fingerprint.dimensions == 2 else "mm3") if fingerprint.spacing_given else "pixels"
+    flat = fingerprint.dimensions == 2
+    unit = ("mm2" if flat else "mm3") if fingerprint.spacing_given else "pixels" if flat else "voxels"
     v = label.volume_mm3
     volumes = f"{v.median:.4g} {unit} (from {v.minimum:.4g} to {v.maximum:.4g})"
-    return f"in {label.cases} of {fingerprint.cases} cases, {_percent(label.share)} of all voxels, {volumes}"
+    fine = f"a grid twice as coarse keeps {_percent(label.kept[0])} of it"
+    return f"in {label.cases} of {fingerprint.cases} cases, {_percent(label.share)} of all voxels, {volumes}; {fine}"
 
 
 def _percent(share: float) -> str:

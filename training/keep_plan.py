@@ -8,9 +8,12 @@ import torch
 
 from skipseg.models.errors import PlanError
 from skipseg.models.plan import Channel, Plan
+from skipseg.training.costs import training_bytes
+from skipseg.training.effort import MEMORY_SHARE, SMALLEST_BATCH, standard
 from skipseg.training.fingerprint import ChannelIntensities, Fingerprint
 from skipseg.training.memory import free_bytes
-from skipseg.training.planner import CPU, GPU, SMALLEST_BATCH, TrainingPlan, mirrored, training_bytes
+from skipseg.training.overrides import Overrides
+from skipseg.training.planner import TrainingPlan, mirrored
 
 LEAST_OVERLAP = 0.1  # of two ranges of CT numbers, as a share of the wider one; less is another unit or another tissue
 OTHER_SPACING = 2.0  # times the base's: worth a word, since scans are resampled to it
@@ -18,17 +21,26 @@ ADVICE = "train without --from, or go on from a bundle made of such data"
 
 
 def keep_plan(
-    base: Plan, fingerprint: Fingerprint, device: torch.device, memory: int | None = None, hurried: bool = False
+    base: Plan,
+    fingerprint: Fingerprint,
+    device: torch.device,
+    memory: int | None = None,
+    hurried: bool = False,
+    given: Overrides | None = None,
 ) -> TrainingPlan:
     """The batch and the mirroring for a network that is there already; ``memory`` in bytes overrides what is free.
 
-    Raises ``PlanError`` when the data do not fit the plan, or a batch of one does not fit into memory.
+    Raises ``PlanError`` when the data do not fit the plan, or a batch of one does not fit into memory; ``UsageError``
+    for ``given`` choices that are the base's.
     """
+    given = given or Overrides()
+    given.check_retraining()
+    given.check_axes(base.dimensions, [channel.name for channel in base.channels])
     check_fit(base, fingerprint)
     memory = memory or free_bytes(device)
-    batch = _batch(base, device, memory, hurried)
+    batch = given.batch or _batch(base, device, memory, hurried)
     needed = training_bytes(base.network, base.tile, batch)
-    flips = mirrored(fingerprint)
+    flips = mirrored(fingerprint) if given.flips is None else given.flips
     reasons = (
         f"orientation, spacing, normalisation, tile {'x'.join(map(str, base.tile))} and network: the base's",
         *_other_spacing(base, fingerprint),
@@ -37,8 +49,15 @@ def keep_plan(
         if any(flips)
         else "no mirroring",
     )
+    whole = base.dimensions == 2 if given.whole_batch_dice is None else given.whole_batch_dice
     return TrainingPlan(
-        plan=base, batch=batch, flips=flips, whole_batch_dice=base.dimensions == 2, memory_bytes=needed, reasons=reasons
+        plan=base,
+        batch=batch,
+        flips=flips,
+        whole_batch_dice=whole,
+        memory_bytes=needed,
+        learning_rate=given.learning_rate,
+        reasons=reasons,
     )
 
 
@@ -68,10 +87,9 @@ def _check_range(channel: Channel, measured: ChannelIntensities, dataset: str) -
 
 
 def _batch(base: Plan, device: torch.device, memory: int, hurried: bool) -> int:
-    effort = GPU if device.type == "cuda" else CPU
-    wanted = min(max(round(effort.batch_voxels[base.dimensions] / prod(base.tile)), SMALLEST_BATCH), 16)
+    wanted = standard(device.type).patches(base.dimensions, prod(base.tile))
     for batch in range(SMALLEST_BATCH if hurried else wanted, 0, -1):
-        if training_bytes(base.network, base.tile, batch) <= 0.7 * memory:
+        if training_bytes(base.network, base.tile, batch) <= MEMORY_SHARE * memory:
             return batch
     raise PlanError(
         f"one tile of {'x'.join(map(str, base.tile))} voxels does not fit into {memory / 2**30:.1f} GiB, and a "

@@ -1,51 +1,29 @@
-"""From a fingerprint, a device and its memory to everything training needs to know."""
+"""From a fingerprint, a device and the time there is to everything training needs to know. Read ``make_plan`` first."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from math import ceil, prod
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skipseg.models.errors import PlanError
-from skipseg.models.networks.recipes import UNetRecipe
 from skipseg.models.plan import Channel, Plan
 from skipseg.models.trust import Ranges
+from skipseg.training.candidates import Candidate, Timing, candidates, settle
+from skipseg.training.costs import Expected, expected, fitting_seconds, guessed_seconds
+from skipseg.training.effort import HURRIED, LADDERS, WILD, standard
 from skipseg.training.fingerprint import ChannelIntensities, Fingerprint
+from skipseg.training.grids import cropped
 from skipseg.training.memory import free_bytes
+from skipseg.training.overrides import AS_STORED, ROBUST_PERCENT, ChannelChoice, Overrides
+from skipseg.training.reasons import Facts, reasons_for, table
 
-SMALLEST_BATCH = 2
-SMALLEST_BOTTOM = 4  # voxels per axis that the coarsest resolution keeps (Isensee 2021)
 OVERLAP = 0.25  # of neighbouring tiles; half of the tile costs up to eight times the tiles
-ANISOTROPIC = 2.0  # an axis this much coarser than the finest is neither pooled nor convolved along yet
 FEW_CASES = (
     40  # a judgement: with 138 cases mirroring cost a hundredth of Dice in 7 minutes, with six it is most of the data
-)
-ACTIVATION_COPIES = 18  # of each resolution's features while training: at most 18 seen in fp32, 12 in bf16
-
-
-class Effort(BaseModel):
-    """What a kind of device can do in a sensible time."""
-
-    model_config = ConfigDict(frozen=True)
-
-    patch_voxels: dict[int, int]  # largest patch by dimensions
-    batch_voxels: dict[int, int]  # in one step
-    widths: dict[int, tuple[int, ...]]
-
-
-# On a CPU of two cores a step takes 0.6 s (hippocampus) to 1.7 s (brain tumours); a GPU's sizes follow nnU-Net's.
-CPU = Effort(
-    patch_voxels={2: 256**2, 3: 64**3},
-    batch_voxels={2: 4 * 256**2, 3: 4 * 40 * 56 * 40},
-    widths={2: (24, 64, 128, 256, 320, 320), 3: (16, 48, 128, 256, 320, 320)},
-)
-GPU = Effort(
-    patch_voxels={2: 512**2, 3: 128**3},
-    batch_voxels={2: 12 * 512**2, 3: 2 * 128**3},
-    widths={2: (32, 64, 128, 256, 512, 512, 512), 3: (32, 64, 128, 256, 320, 320)},
 )
 
 
@@ -60,210 +38,59 @@ class TrainingPlan(BaseModel):
     whole_batch_dice: bool
     memory_bytes: int  # expected for activations and weights while training
     ranges: Ranges | None = None  # of the cases measured, for the bundle to remember
+    millimetres: tuple[float, ...] | None = None  # relative lengths of a voxel where the plan has no spacing
+    learning_rate: float | None = None  # None: the loop's own
+    expected: Expected | None = None
     reasons: tuple[str, ...] = ()
+
+    @property
+    def voxel(self) -> tuple[float, ...]:
+        """Lengths of a network voxel, for turning patches in space."""
+        return self.millimetres or self.plan.spacing or (1.0,) * self.plan.dimensions
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a plan depends on beside the data: the time, how many scans are kept out, and what a person has chosen."""
+
+    minutes: float | None = None  # of the whole run
+    kept_out: int = 0  # scans to evaluate in the end
+    given: Overrides = field(default_factory=Overrides)
+    measure: Callable[[Candidate], float | None] | None = None  # seconds of a step, by a probe
 
 
 def make_plan(
-    fingerprint: Fingerprint, device: torch.device, memory: int | None = None, hurried: bool = False
+    fingerprint: Fingerprint,
+    device: torch.device,
+    memory: int | None = None,
+    hurried: bool = False,
+    circumstances: Circumstances | None = None,
 ) -> TrainingPlan:
-    """Decide patch, batch, depth, widths, spacing, orientation and normalisation.
+    """Decide patch, batch, depth, widths, stem, spacing, orientation and normalisation.
 
-    ``memory`` in bytes overrides what the device has free; ``hurried`` makes the batch as small as it may be, for more
-    steps in little time. Raises ``PlanError`` when not even the smallest patch fits.
+    ``memory`` in bytes overrides what the device has free; ``hurried`` leaves the larger sizes out, for more steps in
+    little time. Equal times of a step give equal plans. Raises ``PlanError`` when not even the smallest patch fits,
+    and ``UsageError`` or ``PlanError`` for choices of a person's that cannot be.
     """
-    effort = GPU if device.type == "cuda" else CPU
-    memory = memory or free_bytes(device)
-    spacing = _spacing(fingerprint)
-    shape = _shape(fingerprint, spacing)
-    voxels = effort.patch_voxels[fingerprint.dimensions]
-    while voxels >= 16**fingerprint.dimensions:
-        patch, recipe = _network(fingerprint, shape, spacing, voxels, effort)
-        batch = SMALLEST_BATCH
-        if not hurried:
-            batch = min(max(round(effort.batch_voxels[fingerprint.dimensions] / prod(patch)), batch), 16)
-        needed = training_bytes(recipe, patch, batch)
-        if needed <= 0.7 * memory:
-            return _told(fingerprint, spacing, shape, patch, recipe, batch, needed, device)
-        voxels //= 2
-    raise PlanError(
-        f"not even a small patch fits into {memory / 2**30:.1f} GiB; free memory or train on another device"
-    )
-
-
-def training_bytes(recipe: UNetRecipe, patch: Sequence[int], batch: int) -> int:
-    """Memory of one step: activations of every resolution, weights with gradients, average and AdamW's moments."""
-    activations, side = 0.0, [float(length) for length in patch]
-    for width, stride in zip(recipe.widths, recipe.strides, strict=True):
-        side = [length / step for length, step in zip(side, stride, strict=True)]
-        activations += width * prod(side) * ACTIVATION_COPIES * 4
-    kernel = 3**recipe.dimensions
-    weights = sum(
-        3 * kernel * came * goes for came, goes in zip((recipe.channels, *recipe.widths), recipe.widths, strict=False)
-    )
-    return int(batch * activations + 5 * 4 * weights)
+    about = circumstances or Circumstances()
+    given = about.given
+    fingerprint = fingerprint.model_copy(update={"dimensions": given.dimensions or fingerprint.dimensions})
+    given.check_axes(fingerprint.dimensions, [channel.name for channel in fingerprint.channels])
+    efforts = (HURRIED if hurried else LADDERS)[device.type]
+    if about.minutes is None and not hurried:
+        efforts = (standard(device.type),)
+    try:
+        options = candidates(fingerprint, efforts, memory or free_bytes(device), given)
+        place, timings = _settled(fingerprint, options, device, about)
+        return _planned(fingerprint, timings, place, device, about)
+    except ValidationError as problem:
+        raise PlanError(f"plan file: {problem.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def explain(training: TrainingPlan) -> str:
-    """The plan's choices for a person, one line each."""
-    return "\n".join(f"  - {reason}" for reason in training.reasons)
-
-
-def _told(
-    fingerprint: Fingerprint,
-    spacing: tuple[float, ...] | None,
-    shape: Sequence[float],
-    patch: tuple[int, ...],
-    recipe: UNetRecipe,
-    batch: int,
-    needed: int,
-    device: torch.device,
-) -> TrainingPlan:
-    plan = Plan(
-        dimensions=fingerprint.dimensions,
-        channels=tuple(_channel(channel) for channel in fingerprint.channels),
-        orientation=None if _pictures(fingerprint) else fingerprint.orientation,
-        spacing=spacing,
-        crop_to_content=fingerprint.content.median < 0.75,
-        tile=patch,
-        overlap=OVERLAP,
-        network=recipe,
-    )
-    flips = mirrored(fingerprint)
-    reasons = (
-        f"{plan.dimensions}D network: "
-        + ("every scan is a single slice" if plan.dimensions == 2 else "scans have several slices"),
-        f"orientation {plan.orientation or 'as stored'}"
-        + (": most scans have it" if plan.orientation else ": pictures have none"),
-        f"spacing {_mm(spacing)}: the median of the cases" if spacing else "spacing as it comes: pictures carry none",
-        *(_why_normalised(channel) for channel in plan.channels),
-        "scans are cropped to what is not background: that is most of them"
-        if plan.crop_to_content
-        else "scans are not cropped: little of them is background",
-        f"patch {'x'.join(map(str, patch))} voxels of a median scan of {'x'.join(str(round(side)) for side in shape)}",
-        f"batch {batch}: about {needed / 2**30:.2f} GiB on {device.type} while training",
-        f"{len(recipe.widths)} resolutions of {recipe.widths} features, strides {recipe.strides[1:]}",
-        _why_mirrored(fingerprint, flips),
-    )
-    return TrainingPlan(
-        plan=plan, batch=batch, flips=flips, whole_batch_dice=plan.dimensions == 2, memory_bytes=needed, reasons=reasons
-    )
-
-
-def _spacing(fingerprint: Fingerprint) -> tuple[float, ...] | None:
-    """The median spacing; pictures keep their own, and a slice axis that is much coarser is not smoothed further."""
-    if not fingerprint.spacing_given:
-        return None
-    return tuple(round(axis.median, 6) for axis in fingerprint.spacing[: fingerprint.dimensions])
-
-
-def _shape(fingerprint: Fingerprint, spacing: tuple[float, ...] | None) -> list[float]:
-    """The median scan on the network's grid, the empty border cut away."""
-    share = fingerprint.content.median ** (1 / fingerprint.dimensions) if fingerprint.content.median < 0.75 else 1.0
-    found = zip(fingerprint.shape, fingerprint.spacing, strict=True)
-    native = [(size.median, mm.median) for size, mm in found][: fingerprint.dimensions]
-    return [
-        size * share * (mm / target)
-        for (size, mm), target in zip(native, spacing or [mm for _, mm in native], strict=True)
-    ]
-
-
-def _network(
-    fingerprint: Fingerprint, shape: Sequence[float], spacing: tuple[float, ...] | None, voxels: int, effort: Effort
-) -> tuple[tuple[int, ...], UNetRecipe]:
-    millimetres = list(spacing or (1.0,) * fingerprint.dimensions)
-    wanted = _patch(shape, millimetres, voxels)
-    strides, kernels = _pyramid(wanted, millimetres, len(effort.widths[fingerprint.dimensions]))
-    total = [prod(stride[axis] for stride in strides) for axis in range(fingerprint.dimensions)]
-    patch = tuple(_multiple(side, step) for side, step in zip(wanted, total, strict=True))
-    depth = len(strides)
-    recipe = UNetRecipe(
-        dimensions=fingerprint.dimensions,
-        channels=len(fingerprint.channels),
-        classes=len(fingerprint.labels) + 1,
-        widths=effort.widths[fingerprint.dimensions][:depth],
-        strides=tuple(strides),
-        kernels=tuple(kernels),
-        blocks=(0, *(1,) * (depth - 1)),
-    )
-    return patch, recipe
-
-
-def _patch(shape: Sequence[float], spacing: Sequence[float], voxels: int) -> list[float]:
-    """The median scan, its longest sides (in mm) shortened until at most ``voxels`` are left."""
-    sides = [max(float(side), 1.0) for side in shape]
-    while prod(sides) > voxels:
-        longest = max(range(len(sides)), key=lambda axis: sides[axis] * spacing[axis] if sides[axis] > 1 else 0)
-        sides[longest] = max(sides[longest] * 0.97, 1.0)
-    return sides
-
-
-def _pyramid(
-    patch: Sequence[float], spacing: Sequence[float], most: int
-) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """Strides and kernels per resolution: halve an axis while it is long and not much coarser than the others."""
-    sides, millimetres = list(patch), list(spacing)
-    strides, kernels = [(1,) * len(sides)], [_kernel(millimetres, sides)]
-    while len(strides) < most:
-        finest = min(
-            (mm for mm, side in zip(millimetres, sides, strict=True) if side >= 2 * SMALLEST_BOTTOM), default=0.0
-        )
-        stride = tuple(
-            2 if side >= 2 * SMALLEST_BOTTOM and mm < ANISOTROPIC * finest else 1
-            for side, mm in zip(sides, millimetres, strict=True)
-        )
-        if not any(step > 1 for step in stride):
-            break
-        sides = [side / step for side, step in zip(sides, stride, strict=True)]
-        millimetres = [mm * step for mm, step in zip(millimetres, stride, strict=True)]
-        strides.append(stride)
-        kernels.append(_kernel(millimetres, sides))
-    if len(strides) == 1:
-        raise PlanError(
-            f"scans of {[round(side) for side in patch]} voxels are too small for a U-Net; "
-            "at least 8 along one axis are needed"
-        )
-    return strides, kernels
-
-
-def _kernel(spacing: Sequence[float], sides: Sequence[float]) -> tuple[int, ...]:
-    return tuple(
-        3 if mm < ANISOTROPIC * min(spacing) and side > 1 else 1 for mm, side in zip(spacing, sides, strict=True)
-    )
-
-
-def _multiple(side: float, step: int) -> int:
-    """``side`` rounded up to a multiple of ``step``."""
-    return max(ceil(side / step) * step, step)
-
-
-def _channel(measured: ChannelIntensities) -> Channel:
-    if not measured.is_ct:
-        return Channel(name=measured.name)
-    return Channel(
-        name=measured.name,
-        normalisation="fixed",
-        low=measured.percentile_00_5,
-        high=measured.percentile_99_5,
-        mean=measured.mean,
-        std=max(measured.std, 1e-6),
-    )
-
-
-def _why_normalised(channel: Channel) -> str:
-    if channel.normalisation == "fixed":
-        return (
-            f"channel {channel.name}: clipped to {channel.low:.4g}..{channel.high:.4g} and normalised alike in every "
-            "scan, since CT numbers are absolute"
-        )
-    return f"channel {channel.name}: by each scan's own mean and deviation, as scanners scale differently"
-
-
-SIDED = re.compile(r"(^|[^a-z])(left|right|l|r|lh|rh)([^a-z]|$)", re.IGNORECASE)
-
-
-def _pictures(fingerprint: Fingerprint) -> bool:
-    """Whether the scans are pictures, which lie nowhere in a patient: a single slice of an MR scan is none."""
-    return fingerprint.dimensions == 2 and not fingerprint.spacing_given
+    """The plan's choices for a person, one line each, and what they will cost."""
+    lines = [f"  - {reason}" for reason in training.reasons]
+    return "\n".join(lines + ([table(training.expected)] if training.expected else []))
 
 
 def mirrored(fingerprint: Fingerprint) -> tuple[bool, ...]:
@@ -276,13 +103,84 @@ def mirrored(fingerprint: Fingerprint) -> tuple[bool, ...]:
     return tuple(helps and code in "LR" for code in fingerprint.orientation[: fingerprint.dimensions])
 
 
-def _why_mirrored(fingerprint: Fingerprint, flips: tuple[bool, ...]) -> str:
-    if _pictures(fingerprint):
-        return "mirroring along both axes: pictures have no up"
-    if any(flips):
-        return f"mirroring left-right: fewer than {FEW_CASES} cases, and no label names a side"
-    return "no mirroring: scans are turned to the patient's axes, where mirror images do not occur"
+def _settled(
+    fingerprint: Fingerprint, options: tuple[Candidate, ...], device: torch.device, about: Circumstances
+) -> tuple[int, tuple[Timing, ...]]:
+    """The place of the choice among all timings; the first of all where nobody asks for time."""
+    minutes = about.minutes
+
+    def guess(option: Candidate) -> float:
+        return guessed_seconds(option.recipe, option.patch, option.batch, device.type)
+
+    def room(option: Candidate, seconds: float) -> float:
+        return fitting_seconds(option, fingerprint, minutes or 0.0, about.kept_out, OVERLAP, seconds)
+
+    if minutes is None:
+        seconds = guess(options[0])
+        return 0, (Timing(options[0], seconds, False, 0.0),)
+    return settle(options, room, guess, about.measure)
 
 
-def _mm(spacing: Sequence[float]) -> str:
-    return "x".join(f"{mm:.4g}" for mm in spacing) + " mm"
+def _planned(
+    fingerprint: Fingerprint, timings: tuple[Timing, ...], place: int, device: torch.device, about: Circumstances
+) -> TrainingPlan:
+    chosen, given = timings[place].candidate, about.given
+    orientation = None if _pictures(fingerprint) else fingerprint.orientation
+    if given.orientation is not None:
+        orientation = None if given.orientation == AS_STORED else given.orientation.upper()
+    plan = Plan(
+        dimensions=fingerprint.dimensions,
+        channels=tuple(_channel(channel, given.normalisation.get(channel.name)) for channel in fingerprint.channels),
+        orientation=orientation,
+        spacing=chosen.grid.spacing,
+        crop_to_content=cropped(fingerprint, given),
+        tile=chosen.patch,
+        overlap=OVERLAP if given.overlap is None else given.overlap,
+        network=chosen.recipe,
+    )
+    flips = mirrored(fingerprint) if given.flips is None else given.flips
+    facts = Facts(fingerprint, plan, flips, timings, place, device.type, given, _pictures(fingerprint))
+    whole = plan.dimensions == 2 if given.whole_batch_dice is None else given.whole_batch_dice
+    return TrainingPlan(
+        plan=plan,
+        batch=chosen.batch,
+        flips=flips,
+        whole_batch_dice=whole,
+        memory_bytes=chosen.memory_bytes,
+        millimetres=chosen.grid.millimetres,
+        learning_rate=given.learning_rate,
+        expected=expected(timings[place], fingerprint, about.minutes, about.kept_out, plan.overlap),
+        reasons=reasons_for(facts),
+    )
+
+
+def _channel(measured: ChannelIntensities, choice: str | ChannelChoice | None) -> Channel:
+    """As a person says, or else: CT alike everywhere, all else by each scan's own values, without wild ones."""
+    if choice is None:
+        method = "fixed" if measured.is_ct else "robust" if measured.outliers.maximum > WILD else "zscore"
+        choice = ChannelChoice.model_validate({"method": method})
+    elif isinstance(choice, str):
+        choice = ChannelChoice.model_validate({"method": choice})
+    if choice.method != "fixed":
+        clip = (choice.clip_percent or ROBUST_PERCENT) if choice.method == "robust" else None
+        return Channel(name=measured.name, clip_percent=clip)
+    return Channel(
+        name=measured.name,
+        normalisation="fixed",
+        low=_first(choice.low, measured.percentile_00_5),
+        high=_first(choice.high, measured.percentile_99_5),
+        mean=_first(choice.mean, measured.mean),
+        std=_first(choice.std, max(measured.std, 1e-6)),
+    )
+
+
+def _first(given: float | None, measured: float) -> float:
+    return measured if given is None else given
+
+
+SIDED = re.compile(r"(^|[^a-z])(left|right|l|r|lh|rh)([^a-z]|$)", re.IGNORECASE)
+
+
+def _pictures(fingerprint: Fingerprint) -> bool:
+    """Whether the scans are pictures, which lie nowhere in a patient: a single slice of an MR scan is none."""
+    return fingerprint.dimensions == 2 and not fingerprint.spacing_given

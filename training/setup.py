@@ -17,7 +17,9 @@ from skipseg.models.precision import Precision, fastest_precision
 from skipseg.training.dataset import Dataset, checksum
 from skipseg.training.fingerprint import measure
 from skipseg.training.keep_plan import keep_plan
-from skipseg.training.planner import TrainingPlan, explain, make_plan
+from skipseg.training.overrides import Overrides, read_overrides
+from skipseg.training.planner import Circumstances, TrainingPlan, explain, make_plan
+from skipseg.training.probe import Probe
 from skipseg.training.progress import Display
 from skipseg.training.ranges import ranges_of
 from skipseg.training.split import Split
@@ -47,6 +49,7 @@ class TrainOptions:
     freeze_encoder: bool = False  # what the base's contracting path and bottom learned stays as it is
     replay: tuple[Path, ...] = ()  # datasets whose cases are mixed in
     target_dice: float | None = None  # on validation cases; reached, the training ends
+    overrides: Path | None = None  # a file of choices made instead of the planner's
     track: str | None = None  # where else than in history.csv the course is followed: tensorboard, mlflow
     shard: bool = False  # of several processes each holds a part of the network
     started: float | None = None  # on time.monotonic's clock, what minutes are counted from; None: the call of train
@@ -132,7 +135,7 @@ def decide(
         epochs=options.epochs,
         target_dice=options.target_dice,
         precision=fastest_precision(device),
-        plan=plan_for(dataset, split, minutes, device, options.memory, base=base),
+        plan=plan_for(dataset, split, minutes, device, options.memory, base=base, overrides=options.overrides),
     )
     display.say(explain(setup.plan))
     draft = path.with_suffix(".writing")
@@ -149,16 +152,23 @@ def plan_for(
     memory: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     base: Plan | None = None,
+    overrides: Path | None = None,
+    networks: int = 1,
 ) -> TrainingPlan:
     """The plan for the training cases of a split and the time there is; ``progress(done, total)`` while measuring.
 
-    A plan ``base`` to keep to leaves only batch and mirroring open.
+    A plan ``base`` to keep to leaves only batch and mirroring open; ``overrides`` names a file of choices made by a
+    person. The minutes are shared by so many ``networks`` in turn. Steps are timed where minutes are enough for it.
     """
+    given = read_overrides(overrides) if overrides else Overrides()
     fingerprint = measure(replace(dataset, cases=split.training), progress)
     if base is not None:
-        planned = keep_plan(base, fingerprint, device, memory, hurried(minutes, device))
+        planned = keep_plan(base, fingerprint, device, memory, hurried(minutes, device), given)
     else:
-        planned = make_plan(fingerprint, device, memory, hurried(minutes, device))
+        probe = Probe(minutes / networks, device, fastest_precision(device)) if minutes else None
+        each = None if minutes is None else minutes / networks
+        circumstances = Circumstances(each, len(split.validation), given, probe if Probe.worth_while(each) else None)
+        planned = make_plan(fingerprint, device, memory, hurried(minutes, device), circumstances)
     return planned.model_copy(update={"ranges": ranges_of(fingerprint)})
 
 

@@ -12,8 +12,9 @@ from torch import nn
 from skipseg.models.errors import UsageError
 from skipseg.models.networks.recipes import build
 from skipseg.training.cache import CaseFiles
-from skipseg.training.fit import Fit, FitSettings, Fitted
+from skipseg.training.fit import Fit, FitSettings, Fitted, Teach
 from skipseg.training.parallel import Alone
+from skipseg.training.planner import TrainingPlan
 from skipseg.training.progress import Display
 from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget
@@ -53,11 +54,17 @@ def fresh(conditions: Conditions, seed: int) -> nn.Module:
 
 
 def fit_one(
-    conditions: Conditions, network: nn.Module, learning: Learning, budget: Budget, folder: Path, seed: int
+    conditions: Conditions,
+    network: nn.Module,
+    learning: Learning,
+    budget: Budget,
+    folder: Path,
+    seed: int,
+    teach: Teach | None = None,
 ) -> Fitted:
     """Fit ``network`` from the weights it has; goes on from a checkpoint in ``folder``, and leaves one there."""
     setup, plan, team = conditions.setup, conditions.setup.plan.plan, conditions.team
-    spatial = SpatialSettings(flips=setup.plan.flips, spacing=plan.spacing or (1.0,) * plan.dimensions)
+    spatial = SpatialSettings(flips=setup.plan.flips, spacing=setup.plan.voxel)
     folder.mkdir(parents=True, exist_ok=True)
     fit = Fit(
         network=network,
@@ -72,7 +79,7 @@ def fit_one(
             replayed=learning.replayed,
         ),
         budget=budget,
-        settings=replace(learning.pace or _pace(conditions), whole_batch_dice=setup.plan.whole_batch_dice),
+        settings=_settings(learning.pace or _pace(conditions), setup.plan),
         device=conditions.device,
         precision=setup.precision,
         checkpoint=folder / CHECKPOINT,
@@ -82,9 +89,15 @@ def fit_one(
         trackers=open_trackers(conditions.track, folder, conditions.display.say) if team.leads else (),
         say=conditions.display.say,
         team=team,
+        teach=teach,
     )
     with conditions.display.fitting():
         return fit.run()
+
+
+def _settings(pace: FitSettings, plan: TrainingPlan) -> FitSettings:
+    rate = plan.learning_rate if plan.learning_rate is not None else pace.learning_rate
+    return replace(pace, learning_rate=rate, whole_batch_dice=plan.whole_batch_dice)
 
 
 def _looks(conditions: Conditions, validation: Validation, budget: Budget) -> Validation | None:

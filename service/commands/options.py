@@ -25,4 +25,14 @@ DataFolder = Annotated[
         help="What skipseg keeps. Default: SKIPSEG_DATA, else your data folder.",
     ),
 ]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Choices to make instead of the planner's, as JSON or TOML.",
+    ),
+]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]

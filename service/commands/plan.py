@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from skipseg.service.commands.options import DatasetFolder, DeviceName
+from skipseg.service.commands.options import DatasetFolder, DeviceName, PlanFile
 from skipseg.service.commands.progress import bar
 
 UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
@@ -16,15 +16,19 @@ UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 
 def plan(
     dataset: DatasetFolder,
-    out: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the plan as JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the choices as JSON: a file for --plan, to be edited.")
+    ] = None,
     device: DeviceName = "auto",
     memory: Annotated[
         str | None, typer.Option(help="Plan for this much memory, such as 24GB. Default: what is free.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Plan for a run of this long. Default: 60.")] = None,
+    choices: PlanFile = None,
 ) -> None:
-    """Show what training would do, and why, without training."""
+    """Show what training would do, why, and what it would cost, without training."""
     from skipseg.models.precision import choose_device
+    from skipseg.training.choices import choices_of
     from skipseg.training.dataset import open_dataset
     from skipseg.training.planner import explain
     from skipseg.training.setup import DEFAULT_MINUTES, TrainOptions, plan_for
@@ -32,12 +36,12 @@ def plan(
 
     TrainOptions(minutes=minutes).check()
     count = None if memory is None else byte_count(memory)
-    chosen, opened = choose_device(device), open_dataset(dataset)
+    chosen, opened, time = choose_device(device), open_dataset(dataset), minutes or DEFAULT_MINUTES
     with bar("measuring") as progress:
-        planned = plan_for(opened, split_cases(opened), minutes or DEFAULT_MINUTES, chosen, count, progress)
-    print(explain(planned))
+        planned = plan_for(opened, split_cases(opened), time, chosen, count, progress, overrides=choices)
+    print(f"{opened.name}: {time:g} minutes on {chosen.type}\n{explain(planned)}")
     if out is not None:
-        out.write_text(planned.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        out.write_text(choices_of(planned) + "\n", encoding="utf-8")
 
 
 def byte_count(text: str) -> int:

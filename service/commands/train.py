@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from skipseg.service.commands.models import open_registry
-from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName
+from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName, PlanFile
 
 RETRAINING = "Retraining"
 
@@ -29,6 +29,7 @@ def train(
         bool, typer.Option("--resume", help="Go on with an interrupted run into the same --out.")
     ] = False,
     name: Annotated[str | None, typer.Option(help="The model's name. Default: the dataset's.")] = None,
+    plan: PlanFile = None,
     target_dice: Annotated[
         float | None, typer.Option(help="End as soon as the mean Dice on cases kept out reaches this.")
     ] = None,
@@ -80,6 +81,7 @@ def train(
         seed=seed,
         resume=resume,
         name=name,
+        overrides=plan,
         target_dice=target_dice,
         track=track,
         shard=shard,
