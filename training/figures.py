@@ -1,26 +1,22 @@
-"""The figures of a report, drawn without a display and as small PNGs."""
+"""The figures of single cases and of training: Dice, learning curves, overlays."""
 
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
 
 from skipseg.models.errors import DatasetError
 from skipseg.models.labels import Label, Labels
+from skipseg.training.canvas import AMBER, BLUE, INK, draw, few_colours, png, rgb
 from skipseg.training.slices import Picture
 from skipseg.training.summary import Metrics
 
-_INK = "#7d8590"  # readable on white and on black: figures are transparent
 _ROWS = 40  # labels drawn in one plot, those with the lowest Dice
 
 
@@ -57,19 +53,19 @@ def dice_plot(metrics: Metrics, labels: Labels) -> bytes:
         for label in labels.foreground
     ]
     drawn = sorted((row for row in rows if row[1]), key=lambda row: float(np.mean(row[1])))[:_ROWS][::-1]
-    figure, (axes,) = _figure(7.2, 0.7 + 0.55 * max(len(drawn), 1))
+    figure, (axes,) = draw(7.2, 0.7 + 0.55 * max(len(drawn), 1))
     jitter = np.random.default_rng(0)
     for row, (label, dices) in enumerate(drawn):
         _box(axes, dices, row)
-        axes.plot(dices, row + jitter.uniform(-0.16, 0.16, len(dices)), "o", color=_rgb(label), ms=4, alpha=0.6, mew=0)
+        axes.plot(dices, row + jitter.uniform(-0.16, 0.16, len(dices)), "o", color=rgb(label), ms=4, alpha=0.6, mew=0)
     axes.set_yticks(range(len(drawn)), [label.name for label, _ in drawn])
     axes.set_xlim(min(0.5, *(min(dices) for _, dices in drawn)) - 0.02 if drawn else 0, 1.01)
     axes.set_xlabel("Dice")
-    return _png(figure)
+    return png(figure)
 
 
 def _box(axes: Axes, dices: Sequence[float], row: int) -> None:
-    line, median = {"color": _INK, "linewidth": 1.0}, {"color": _INK, "linewidth": 2.2}
+    line, median = {"color": INK, "linewidth": 1.0}, {"color": INK, "linewidth": 2.2}
     axes.boxplot(
         dices,
         positions=[row],
@@ -86,77 +82,42 @@ def _box(axes: Axes, dices: Sequence[float], row: int) -> None:
 def curves_plot(curves: Curves) -> bytes:
     """Loss and validation Dice over steps."""
     both = bool(curves.dice)
-    figure, panels = _figure(7.2, 2.4, 1 + both)
-    panels[0].plot(curves.step, curves.loss, color="#3b82f6", lw=1.2)
+    figure, panels = draw(7.2, 2.4, 1 + both)
+    panels[0].plot(curves.step, curves.loss, color=BLUE, lw=1.2)
     panels[0].set(xlabel="step", ylabel="loss")
     if both:
-        panels[1].plot(curves.dice_step, curves.dice, "o-", color="#f59e0b", lw=1.2, ms=3)
+        panels[1].plot(curves.dice_step, curves.dice, "o-", color=AMBER, lw=1.2, ms=3)
         panels[1].set(xlabel="step", ylabel="validation Dice")
-    return _png(figure)
+    return png(figure)
 
 
 def overlay_plot(planes: Sequence[Picture], labels: Labels) -> bytes:
     """Truth as solid, mask as dashed contours in the labels' colours; every plane at the same scale."""
     widths, heights = zip(*(plane.size for plane in planes), strict=True)
     scale = min(8.8 / sum(widths), 5.2 / max(heights))  # inches per mm
-    figure, panels = _figure(scale * sum(widths) + 0.3, scale * max(heights) + 0.85, len(planes), widths)
+    figure, panels = draw(scale * sum(widths) + 0.3, scale * max(heights) + 0.85, len(planes), widths)
     seen = {int(value) for plane in planes for value in np.union1d(plane.truth, plane.mask)} - {0}
     shown = [label for label in labels.foreground if label.value in seen]
     for axes, plane in zip(panels, planes, strict=True):
         _overlay(axes, plane, shown)
     figure.legend(
-        handles=_legend(shown), loc="outside lower center", ncols=6, frameon=False, fontsize=8, labelcolor=_INK
+        handles=_legend(shown), loc="outside lower center", ncols=6, frameon=False, fontsize=8, labelcolor=INK
     )
-    return _few_colours(_png(figure))
+    return few_colours(png(figure))
 
 
 def _overlay(axes: Axes, plane: Picture, labels: Sequence[Label]) -> None:
     aspect = plane.pixel_height / plane.pixel_width
     axes.imshow(plane.image, cmap="gray", vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
-    axes.set_title(plane.title, fontsize=8, color=_INK)
+    axes.set_title(plane.title, fontsize=8, color=INK)
     axes.set_axis_off()
     for label in labels:
         for values, style in ((plane.truth, "solid"), (plane.mask, (0, (2, 1.2)))):
             inside = values == label.value
             if inside.any() and not inside.all():
-                axes.contour(inside.astype(float), [0.5], colors=[_rgb(label)], linestyles=[style], linewidths=1.2)
+                axes.contour(inside.astype(float), [0.5], colors=[rgb(label)], linestyles=[style], linewidths=1.2)
 
 
 def _legend(labels: Sequence[Label]) -> list[Line2D]:
-    kinds = [Line2D([], [], color=_INK, ls=style, label=name) for style, name in (("-", "truth"), ("--", "mask"))]
-    return [*kinds, *(Line2D([], [], color=_rgb(label), lw=3, label=label.name) for label in labels[:10])]
-
-
-def _figure(
-    width: float, height: float, panels: int = 1, ratios: Sequence[float] | None = None
-) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(1, panels, width_ratios=ratios)
-    axes = [figure.add_subplot(grid[0, number], facecolor="none") for number in range(panels)]
-    for one in axes:
-        one.tick_params(colors=_INK, labelsize=8)
-        one.xaxis.label.set_color(_INK)
-        one.yaxis.label.set_color(_INK)
-        for spine in one.spines.values():
-            spine.set(edgecolor=_INK, alpha=0.4)
-        one.grid(alpha=0.2, color=_INK)
-    return figure, axes
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
-
-
-def _few_colours(png: bytes) -> bytes:
-    """256 colours, a third of the bytes: grey values fill most of an overlay."""
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).quantize(256, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _rgb(label: Label) -> tuple[float, float, float]:
-    red, green, blue = label.colour
-    return red / 255, green / 255, blue / 255
+    kinds = [Line2D([], [], color=INK, ls=style, label=name) for style, name in (("-", "truth"), ("--", "mask"))]
+    return [*kinds, *(Line2D([], [], color=rgb(label), lw=3, label=label.name) for label in labels[:10])]

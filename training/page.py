@@ -37,6 +37,7 @@ section {
 .bad { color: var(--bad); }
 .wide { overflow-x: auto; }
 .headline { display: flex; gap: 2.5rem; flex-wrap: wrap; margin-bottom: 1rem; }
+.headline span { display: block; }
 .headline b { display: block; font-size: 1.8rem; line-height: 1.2; font-weight: 600; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
@@ -45,6 +46,10 @@ th:first-child, td:first-child { text-align: left; }
 tr:last-child td { border-bottom: 0; }
 td.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)); }
 .swatch { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .5em; }
+.range { display: block; color: var(--soft); font-size: .78em; line-height: 1.1; }
+.pair { display: flex; flex-wrap: wrap; gap: 1rem 2rem; justify-content: space-around; }
+.pair > div { flex: 1 1 340px; max-width: 480px; }
+td.text { text-align: left; white-space: normal; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 </style>
 </head>

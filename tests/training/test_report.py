@@ -55,14 +55,15 @@ def test_the_page_loads_nothing_from_elsewhere(made, tmp_path):
     assert len(page) < 1_000_000
 
 
-def test_the_page_shows_numbers_every_case_and_two_overlays(made, tmp_path):
+def test_the_page_shows_numbers_every_case_and_three_overlays(made, tmp_path):
     made.msd(4)
     page = report(made, tmp_path)
     for shown in ("mean Dice", "rod", "cone", *(f"<td>a{number}</td>" for number in range(4))):
         assert shown in page
     assert "Worst case: a3" in page
     assert "Median case" in page
-    assert len(images_of(page)) == 3
+    assert "Best case: a0" in page
+    assert len(images_of(page)) == 6  # Dice, overlays, volumes, confusion
     assert "prefers-color-scheme: dark" in page
 
 
@@ -89,7 +90,7 @@ def test_learning_curves_are_drawn_when_there_is_a_history(made, tmp_path):
     history.write_text(HISTORY)
     page = report(made, tmp_path, history, count=2)
     assert "<h2>Training</h2>" in page
-    assert len(images_of(page)) == 4
+    assert len(images_of(page)) == 6
 
 
 def test_history_keeps_the_steps_that_were_validated(tmp_path):
