@@ -19,6 +19,7 @@ from skipseg.models.scans.volume import Mask, Volume
 from skipseg.training.dataset import Case, Dataset, image_checksum
 from skipseg.training.evaluate import score
 from skipseg.training.inherit import classes_in
+from skipseg.training.intervals import interval_of_mean
 from skipseg.training.progress import Display
 from skipseg.training.retrain import Retraining, kept_out
 from skipseg.training.setup import Setup
@@ -28,7 +29,6 @@ Kind = Literal["old", "new"]  # kept out by the base too, or new to it and kept 
 Dice = dict[str, dict[str, float | None]]  # per case and label
 KEPT = "before.json"  # among the files on the way
 JUDGED_SHARE = 0.1  # of the time may go into scoring the base
-RESAMPLES = 2000
 ORDER_SEED = 20210201
 
 
@@ -190,29 +190,21 @@ def compared(kind: Kind, dataset: Dataset, before: Dice, after: Dice) -> Judged:
     cases = [name for name in before if name in after]
     labels = [label.name for label in dataset.labels.foreground]
     rows = {label: [(before[case].get(label), after[case].get(label)) for case in cases] for label in labels}
+    subjects = [dataset.groups.get(case, case) for case in cases]
     means = [_mean_of_shared(before[case], after[case]) for case in cases]
     return Judged(
         kind=kind,
         dataset=dataset.name,
         cases=tuple(cases),
-        mean=_gain("mean", means),
-        labels=tuple(_gain(label, pairs) for label, pairs in rows.items()),
+        mean=_gain("mean", means, subjects),
+        labels=tuple(_gain(label, pairs, subjects) for label, pairs in rows.items()),
     )
 
 
-def interval(differences: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % percentile interval of a mean by resampling cases (Efron 1979); none for a single case."""
-    if len(differences) < 2:
-        return None, None
-    values = np.asarray(differences)
-    chosen = np.random.default_rng(ORDER_SEED).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.percentile(values[chosen].mean(1), [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _gain(label: str, pairs: Sequence[tuple[float | None, float | None]]) -> Gain:
-    both = [after - before for before, after in pairs if before is not None and after is not None]
-    low, high = interval(both)
+def _gain(label: str, pairs: Sequence[tuple[float | None, float | None]], subjects: Sequence[str]) -> Gain:
+    differences = [None if before is None or after is None else after - before for before, after in pairs]
+    both = [one for one in differences if one is not None]
+    low, high = interval_of_mean(differences, subjects) or (None, None)
     return Gain(
         label=label,
         cases=len(both) or sum(one is not None or other is not None for one, other in pairs),

@@ -41,7 +41,7 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
     dataset = open_dataset(dataset_folder)
     with team.leader_first():
         work = open_work(out, options.resume or not team.leads)
-        going_on, split = _begin(dataset, options, work, display)
+        going_on, split = _begin(dataset, options, work, display, team.leads)
     plan = going_on.plan if going_on else None
     setup = team.told(lambda: decide(dataset, split, options, device, work, display, plan))
     cases = _cached(dataset, split, setup, work, display, going_on, team)
@@ -71,9 +71,11 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
     return bundle
 
 
-def _begin(dataset: Dataset, options: TrainOptions, work: Path, display: Display) -> tuple[Retraining | None, Split]:
+def _begin(
+    dataset: Dataset, options: TrainOptions, work: Path, display: Display, leads: bool
+) -> tuple[Retraining | None, Split]:
     """What to go on from, if anything, and the split that suits it."""
-    going_on = open_retraining(dataset, options, work, display)
+    going_on = open_retraining(dataset, options, work, display, leads)
     if going_on is None:
         return None, split_cases(dataset, options.validation, options.fold)
     split = split_anew(dataset, options, going_on, display)

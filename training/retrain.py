@@ -18,6 +18,7 @@ from skipseg.models.networks.recipes import build
 from skipseg.models.plan import Plan
 from skipseg.training.dataset import Case, Dataset, checksum, image_checksum, open_dataset
 from skipseg.training.fit import FitSettings
+from skipseg.training.groups import units
 from skipseg.training.inherit import classes_in, freeze_encoder, inherit, names, united
 from skipseg.training.progress import Display
 from skipseg.training.setup import SETUP, TrainOptions
@@ -91,15 +92,19 @@ class Retraining:
         return network
 
 
-def open_retraining(dataset: Dataset, options: TrainOptions, work: Path, display: Display) -> Retraining | None:
+def open_retraining(
+    dataset: Dataset, options: TrainOptions, work: Path, display: Display, leads: bool = True
+) -> Retraining | None:
     """What was asked to go on from, a copy of it kept in ``work`` for a run that is resumed; None when training anew.
 
-    The new model has the labels of the dataset, then those that only replayed datasets have. Raises ``UsageError`` when
+    The new model has the labels of the dataset, then those that only replayed datasets have. Of several processes those
+    that do not lead find what the leader has kept. Raises ``UsageError`` when
     a resumed run was begun otherwise, ``BundleError``, ``DatasetError``, and ``PlanError`` for another number of
     channels.
     """
     replays = [open_dataset(folder) for folder in options.replay]
-    wishes = _resumed(work, options, replays) if options.resume and (work / SETUP).is_file() else _begun(work, options)
+    begun = not leads or (options.resume and (work / SETUP).is_file())
+    wishes = _resumed(work, options, replays) if begun else _begun(work, options)
     if wishes is None:
         return None
     base = load_bundle(work / KEPT_BASE)
@@ -111,7 +116,8 @@ def open_retraining(dataset: Dataset, options: TrainOptions, work: Path, display
     opened = tuple(_replay(other, base.manifest.training) for other in replays)
     _tell(base, labels, opened, display)
     wishes = wishes.model_copy(update={"replays": tuple(one.sha256 for one in opened)})
-    (work / WISHES).write_text(wishes.model_dump_json(), encoding="utf-8")
+    if leads:
+        (work / WISHES).write_text(wishes.model_dump_json(), encoding="utf-8")
     return Retraining(base, wishes.base, labels, opened, wishes.freeze_encoder)
 
 
@@ -129,8 +135,10 @@ def split_anew(dataset: Dataset, options: TrainOptions, retraining: Retraining, 
         if flattering := [case for case in split.validation if case.name in learned]:
             display.say(f"{len(flattering)} cases to validate on are ones the base learned from: figures flatter it")
         return split
-    kept = {case.name for case in kept_out(dataset, training)}
-    fresh = tuple(case for case in labelled if case.name not in learned | kept)
+    together = [unit for unit in units(labelled, dataset.groups) if not learned & {case.name for case in unit}]
+    judged = {case.name for case in kept_out(dataset, training)}
+    kept = {case.name for unit in together for case in unit if judged & {one.name for one in unit}}
+    fresh = tuple(case for unit in together for case in unit if case.name not in kept)
     drawn = split_cases(replace(dataset, cases=fresh), None, options.fold).validation if len(fresh) > 1 else ()
     apart = kept | {case.name for case in drawn}
     if not apart:
