@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -17,6 +18,7 @@ from skipseg.training.gains import Before, judge_base
 from skipseg.training.outcome import Run, write_bundle
 from skipseg.training.parallel import Alone, join
 from skipseg.training.progress import Display
+from skipseg.training.rehearsal import Rehearsal
 from skipseg.training.retrain import PACE, Retraining, open_retraining, split_anew
 from skipseg.training.schedule import Budget
 from skipseg.training.setup import Setup, TrainOptions, decide, open_work
@@ -48,6 +50,7 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
     judged = team.told(lambda: judge_base(going_on, dataset, split, device, setup, work, display) if going_on else None)
     conditions = Conditions(setup, device, display, team, options.track)
     learning = _learning(conditions, cases, len(split.training), going_on)
+    learning = replace(learning, rehearsal=_rehearsal(conditions, learning, dataset, split, going_on, judged, work))
     budget = _budget(conditions, learning, judged, started)
     network = _network(conditions, going_on)
     fitted = fit_one(conditions, network, learning, budget, work, setup.seed)
@@ -115,6 +118,28 @@ def _learning(
     return Learning([*own[:training], *replays], validation, replayed, PACE if going_on else None)
 
 
+def _rehearsal(
+    conditions: Conditions,
+    learning: Learning,
+    dataset: Dataset,
+    split: Split,
+    going_on: Retraining | None,
+    judged: Before | None,
+    work: Path,
+) -> Rehearsal:
+    return Rehearsal(
+        dataset,
+        split.validation,
+        learning.validation.cases,
+        going_on.labels if going_on else dataset.labels,
+        conditions.setup.plan.plan,
+        conditions.device,
+        conditions.setup.precision,
+        work / "rehearsal",
+        after=judged.reserve() if judged else 0.0,
+    )
+
+
 def _network(conditions: Conditions, going_on: Retraining | None) -> nn.Module:
     """An untrained one, or what the base has learned."""
     untrained = fresh(conditions, conditions.setup.seed)
@@ -122,15 +147,17 @@ def _network(conditions: Conditions, going_on: Retraining | None) -> nn.Module:
 
 
 def _budget(conditions: Conditions, learning: Learning, judged: Before | None, started: float) -> Budget:
-    """Steps for epochs; for minutes what is left of them once evaluation has its share (at most a third)."""
+    """Steps for epochs; for minutes what is left of them once evaluation has its share."""
     setup = conditions.setup
     if setup.epochs is not None:
         return steps_budget(setup, learning, conditions.team.world)
     assert setup.minutes is not None
     seconds = setup.minutes * 60
     reserve = learning.validation.reserve() + (judged.reserve() if judged else 0.0)
-    if reserve > seconds / 3:
+    budget = Budget(seconds=seconds, spent=time.monotonic() - started)
+    budget.keep_back(reserve)
+    if budget.reserve < reserve:
         conditions.display.say(
-            f"evaluating the cases kept out takes about {reserve / 60:.1f} minutes, longer than planned for"
+            f"evaluating the cases kept out takes about {reserve / 60:.1f} minutes; the run will take longer than asked"
         )
-    return Budget(seconds=seconds, spent=time.monotonic() - started, reserve=min(reserve, seconds / 3))
+    return budget

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+MOST_KEPT_BACK = 0.6  # of the seconds
 COOLING_SHARE = 0.1  # of the steps so far
 FEWEST_COOLING_STEPS = 20
 CAUTIOUS_STEPS = 20  # the first ones are slow: kernels are set up in them
@@ -32,6 +33,11 @@ class Budget:
     def elapsed(self) -> float:
         """Seconds used, those before included."""
         return self.spent + self.clock() - self._started
+
+    def keep_back(self, seconds: float) -> None:
+        """Leave ``seconds`` to what comes after the fit; but some of the time is for the fit, whatever happens then."""
+        assert self.seconds is not None
+        self.reserve = min(seconds, MOST_KEPT_BACK * self.seconds)
 
     def progress(self, step: int) -> float:
         """Share of the budget used, 0 to 1; the next step may start while it is below 1.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from skipseg.models.errors import UsageError
 from skipseg.models.networks.recipes import build
 from skipseg.training.cache import CaseFiles
 from skipseg.training.fit import Fit, FitSettings, Fitted, Teach
-from skipseg.training.parallel import Alone
+from skipseg.training.parallel import Alone, State
 from skipseg.training.planner import TrainingPlan
 from skipseg.training.progress import Display
+from skipseg.training.rehearsal import Foresight, Rehearsal
 from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget
 from skipseg.training.setup import CHECKPOINT, Setup
@@ -45,6 +46,7 @@ class Learning:
     validation: Validation
     replayed: int = 0
     pace: FitSettings | None = None  # of a network that has learned before; None: the pace of a fresh one
+    rehearsal: Rehearsal | None = None  # of the evaluation at the end
 
 
 def fresh(conditions: Conditions, seed: int) -> nn.Module:
@@ -83,7 +85,7 @@ def fit_one(
         device=conditions.device,
         precision=setup.precision,
         checkpoint=folder / CHECKPOINT,
-        validate=_looks(conditions, learning.validation, budget) if team.leads else None,
+        validate=_looks(conditions, learning, budget) if team.leads else None,
         watch=conditions.display.moment,
         target=setup.target_dice,
         trackers=open_trackers(conditions.track, folder, conditions.display.say) if team.leads else (),
@@ -100,10 +102,13 @@ def _settings(pace: FitSettings, plan: TrainingPlan) -> FitSettings:
     return replace(pace, learning_rate=rate, whole_batch_dice=plan.whole_batch_dice)
 
 
-def _looks(conditions: Conditions, validation: Validation, budget: Budget) -> Validation | None:
+def _looks(conditions: Conditions, learning: Learning, budget: Budget) -> Callable[[State], float] | None:
     if conditions.setup.target_dice is not None:
-        return validation.aiming()
-    return validation.within(budget.seconds or float("inf"))
+        return learning.validation.aiming()
+    validation = learning.validation.within(budget.seconds or float("inf"))
+    if validation is None or learning.rehearsal is None or budget.seconds is None:
+        return validation
+    return Foresight(validation, learning.rehearsal, budget)
 
 
 def steps_budget(setup: Setup, learning: Learning, processes: int = 1) -> Budget:

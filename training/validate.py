@@ -22,7 +22,7 @@ from skipseg.training.cache import CachedCase, CaseFiles
 LOOKED_AT = 6  # cases at most; the figure is an impression, the evaluation at the end is on all of them
 AIMED_WITH = 24  # cases at most, when their Dice decides when a training ends
 LOOK_SHARE = 0.01  # of the budget that one look may take
-EVALUATION_SECONDS = 10.0  # of reading, the report and a slow start, beside the network
+EVALUATION_SECONDS = 5.0  # of the report and the bundle
 SECONDS_PER_VOXEL = 3e-7  # surface distances and writing
 
 

@@ -1,0 +1,117 @@
+"""What the evaluation at the end of a training will take, found out by doing it on the way with a few cases.
+
+Minutes are a promise about the whole run, so time for the evaluation has to be kept back while the network is fitted.
+How much depends on the machine, on what else it does at the moment, and on how ragged the network's masks are: the same
+evaluation, with the weights so far, knows all of that.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import torch
+
+from skipseg.models.bundle import Bundle, TrainingRecord, save_bundle
+from skipseg.models.inference.predictor import Predictor
+from skipseg.models.labels import Labels
+from skipseg.models.plan import Plan
+from skipseg.models.precision import Precision
+from skipseg.training.cache import CaseFiles
+from skipseg.training.dataset import Case, Dataset
+from skipseg.training.evaluate import evaluate
+from skipseg.training.parallel import State
+from skipseg.training.schedule import Budget
+from skipseg.training.validate import Validation
+
+CASES = 3  # as many as a report shows from near
+SHARE = 0.015  # of the budget that one rehearsal may take
+WHEN = (0.4, 0.75)  # of the time: when it is rehearsed, and rehearsed again
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The evaluation of ``cases``, whose cached voxels are ``files``, with the weights so far."""
+
+    dataset: Dataset
+    cases: Sequence[Case]
+    files: Sequence[CaseFiles]
+    labels: Labels
+    plan: Plan
+    device: torch.device
+    precision: Precision
+    folder: Path  # for files on the way
+    after: float = 0.0  # seconds that what comes after the evaluation takes
+
+    def seconds(self, weights: State) -> float:
+        """What evaluating all cases will take, and what comes after."""
+        chosen, share = self._chosen()
+        began = time.monotonic()
+        predictor = Predictor(self._draft(weights), str(self.device), self.precision)
+        ready, scored = time.monotonic(), time.monotonic()
+
+        def note(done: int, total: int) -> None:
+            nonlocal scored
+            scored = time.monotonic()
+
+        evaluate(predictor, "rehearsal", self.dataset, chosen, self.folder / "evaluation", note)
+        written = time.monotonic()
+        shutil.rmtree(self.folder)
+        return (ready - began) + (scored - ready) / share + (written - scored) + self.after
+
+    def _chosen(self) -> tuple[list[Case], float]:
+        """A few cases of middling size, and their share of all voxels."""
+        voxels = [prod(file.open().classes.shape) for file in self.files]
+        order = sorted(range(len(voxels)), key=voxels.__getitem__)
+        first = max((len(order) - CASES) // 2, 0)
+        middle = order[first : first + CASES]
+        return [self.cases[i] for i in middle], sum(voxels[i] for i in middle) / sum(voxels)
+
+    def _draft(self, weights: State) -> Bundle:
+        record = TrainingRecord(
+            dataset=self.dataset.name,
+            dataset_sha256="0" * 64,
+            cases=(),
+            validation_cases=(),
+            seed=0,
+            steps=0,
+            minutes=0,
+            device=self.device.type,
+            precision=self.precision,
+        )
+        return save_bundle(
+            self.folder / "draft",
+            weights,
+            lambda manifest: "",
+            name="rehearsal",
+            task="a rehearsal",
+            labels=self.labels,
+            plan=self.plan,
+            training=record,
+        )
+
+
+class Foresight:
+    """Looks at validation cases as ``validation`` does, and sets from time to time what ``budget`` keeps back."""
+
+    def __init__(self, validation: Validation, rehearsal: Rehearsal, budget: Budget) -> None:
+        self.validation, self.rehearsal, self.budget = validation, rehearsal, budget
+        self._due = list(WHEN) if self._worth_while() else []
+
+    def __call__(self, weights: State) -> float:
+        dice = self.validation(weights)
+        used = self.budget.elapsed() / (self.budget.seconds or 1.0)
+        if self._due and used >= self._due[0]:
+            self._due = [when for when in self._due if when > used]
+            self.budget.keep_back(self.rehearsal.seconds(weights))
+        return dice
+
+    def _worth_while(self) -> bool:
+        """Many cases of which a few tell of all, in a small part of the time."""
+        cases, seconds = len(self.rehearsal.cases), self.budget.seconds
+        few = CASES / max(cases, 1)
+        return seconds is not None and few <= 0.5 and self.budget.reserve * max(few, 0.1) <= SHARE * seconds
