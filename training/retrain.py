@@ -165,7 +165,7 @@ def kept_out(dataset: Dataset, training: TrainingRecord) -> tuple[Case, ...]:
 def weights_of(bundle: Bundle) -> dict[str, Tensor]:
     """A bundle's weights in fp32, verified when it was opened; of an ensemble those of its first member."""
     stored = load_file(bundle.folder / WEIGHTS)
-    if getattr(bundle.manifest, "members", 1) > 1:
+    if bundle.manifest.members > 1:
         stored = {name.removeprefix("0."): values for name, values in stored.items() if name.startswith("0.")}
     return {name: values.float() for name, values in stored.items()}
 
@@ -232,7 +232,7 @@ def _tell(base: Bundle, labels: Labels, replays: Sequence[Replay], display: Disp
         f"going on from {base.manifest.name} (weights {base.manifest.weights_sha256[:12]}): "
         f"new labels {names(new)}; left out {names(lost)}"
     )
-    if (members := getattr(base.manifest, "members", 1)) > 1:
+    if (members := base.manifest.members) > 1:
         display.say(f"it is an ensemble of {members} networks: training goes on from the first one")
     if len(new) == len(labels.foreground):
         display.say("warning: no label is known to the base by its name or code; is it the right one?")

@@ -13,6 +13,7 @@ from bundles import small_bundle, small_plan, small_recipe
 from skipseg.models.bundle import load_bundle, save_bundle
 from skipseg.models.errors import PlanError, UsageError
 from skipseg.models.labels import Labels
+from skipseg.models.networks.ensemble import joined
 from skipseg.models.plan import Channel
 from skipseg.training import fit
 from skipseg.training.dataset import image_checksum, open_dataset
@@ -188,6 +189,18 @@ def test_data_that_do_not_fit_the_base_are_refused_with_what_to_do(base, new, tm
     with pytest.raises(UsageError, match="--from"):
         train(new, tmp_path / "out", TrainOptions(**QUICK, epochs=1, freeze_encoder=True))
     assert load_bundle(base.folder).manifest == base.manifest
+
+
+def test_of_an_ensemble_the_first_network_is_the_start(base, untrained, new, tmp_path, capfd):
+    fields = {name: getattr(base.manifest, name) for name in ("name", "task", "labels", "plan", "training")}
+    states = [base.network().state_dict(), untrained.network().state_dict()]
+    ensemble = save_bundle(tmp_path / "two", joined(states), lambda _: "", members=2, **fields)
+    options = TrainOptions(device="cpu", epochs=1, base=ensemble.folder, freeze_encoder=True)
+    bundle = train(new, tmp_path / "out", options)
+    assert "ensemble of 2 networks" in capfd.readouterr().err
+    assert bundle.manifest.members == 1
+    after = bundle.network().state_dict()
+    assert all(values.equal(after[name]) for name, values in states[0].items() if name.startswith("contracting"))
 
 
 def test_other_channel_names_and_flattering_cases_come_with_a_word(base, old, new, tmp_path, capfd):
