@@ -25,6 +25,7 @@ def write_card(manifest: BundleManifest, data_notice: str, gains: str = "") -> s
         "## Data\n" + (data_notice or "The dataset states no source and no licence."),
         f"Trained on {len(training.cases)} cases of {training.dataset} (sha256 {training.dataset_sha256[:16]}…); "
         f"{len(training.validation_cases)} were kept out.",
+        *_ensemble(manifest),
         f"Licence of the weights: {manifest.licence}.",
         "## Training\n"
         f"{training.minutes:.1f} minutes, {training.steps} steps on {training.device} ({training.precision}), "
@@ -33,7 +34,7 @@ def write_card(manifest: BundleManifest, data_notice: str, gains: str = "") -> s
         f"{plan.dimensions}D U-Net, widths {plan.network.widths}, tile {plan.tile}, "
         f"spacing {plan.spacing or 'as it comes'}.",
         *_base(manifest),
-        "## Measured on the cases kept out\n" + _figures(manifest),
+        _measured(manifest) + "\n" + _figures(manifest),
         *([f"## Gained and lost by retraining\n{gains}"] if gains else []),
     ]
     return "\n\n".join(sections) + "\n"
@@ -49,6 +50,34 @@ def _base(manifest: BundleManifest) -> list[str]:
         f"Training went on from {name} (weights {training.base.weights_sha256[:16]}…), which had learned from "
         f"{len(training.base.images_sha256)} cases{mixed}."
     ]
+
+
+def _ensemble(manifest: BundleManifest) -> list[str]:
+    """How several networks had a part in it."""
+    training = manifest.training
+    if training.distilled_from:
+        return [
+            f"One network, taught by an ensemble of {training.distilled_from} (each trained without one part of the "
+            "cases) beside the truth."
+        ]
+    if manifest.members > 1:
+        return [
+            f"{manifest.members} networks, each trained without one part of the cases; the answer is the mean of "
+            "their probabilities."
+        ]
+    return []
+
+
+def _measured(manifest: BundleManifest) -> str:
+    training = manifest.training
+    if training.measured == "kept_out":
+        return "## Measured on the cases kept out"
+    what = "the network that was taught by them" if training.distilled_from else "the ensemble"
+    return (
+        "## Measured out of fold\n"
+        f"Every case was segmented by the one network that did not learn from it. So the figures are those of single "
+        f"networks; how good {what} is was not measured.\n"
+    )
 
 
 def _figures(manifest: BundleManifest) -> str:

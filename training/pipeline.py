@@ -14,7 +14,10 @@ from skipseg.models.bundle import Bundle, load_bundle
 from skipseg.models.precision import choose_device
 from skipseg.training.cache import CaseFiles, cache_cases
 from skipseg.training.dataset import Dataset, open_dataset
+from skipseg.training.fold_wishes import check_without_folds
+from skipseg.training.folds import train_folds
 from skipseg.training.gains import Before, judge_base
+from skipseg.training.groups import with_groups
 from skipseg.training.outcome import Run, write_bundle
 from skipseg.training.parallel import Alone, join
 from skipseg.training.progress import Display
@@ -30,7 +33,7 @@ __all__ = ["TrainOptions", "train"]
 
 
 def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
-    """Train on a dataset and leave a bundle at ``out``, where nothing may be yet.
+    """Train on a dataset and leave a bundle at ``out``, where nothing may be yet; with folds see ``train_folds``.
 
     Intermediate files live in ``OUT.training`` beside it until the bundle is whole. Ctrl-C leaves a bundle of the
     averaged weights so far. Raises ``DatasetError``, ``PlanError`` or ``UsageError``.
@@ -40,9 +43,12 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
     team = join(choose_device(options.device), options.shard)
     device, out = team.device, out.resolve()
     display = Display(options.quiet or not team.leads)
-    dataset = open_dataset(dataset_folder)
+    dataset = with_groups(open_dataset(dataset_folder), options.groups)
+    if options.folds is not None:
+        return train_folds(dataset, out, options, team, display, started)
     with team.leader_first():
         work = open_work(out, options.resume or not team.leads)
+        check_without_folds(work, options)
         going_on, split = _begin(dataset, options, work, display, team.leads)
     plan = going_on.plan if going_on else None
     setup = team.told(lambda: decide(dataset, split, options, device, work, display, plan))

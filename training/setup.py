@@ -29,6 +29,7 @@ DEFAULT_MINUTES = 60.0
 HURRIED_MINUTES = 2.0  # a judgement: below it, steps are so few on a processor that each must be quick, and large
 MARK = "made-by-skipseg-train.txt"  # only a folder that holds it is ever removed
 SETUP, CHECKPOINT = "setup.json", "checkpoint.safetensors"
+FOLDED = "folds.json"  # beside SETUP in a run with folds, whose checkpoints lie in a folder per network
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class TrainOptions:
     epochs: int | None = None  # or: how often every case is seen
     validation: Path | None = None  # a file with one case name a line
     fold: int | None = None
+    folds: int | None = None  # or: one network per part of the cases, all of them one ensemble
+    distil: bool = False  # one network in the end, taught by the ensemble
+    groups: Path | None = None  # a table of cases that belong together
     device: str = "auto"
     seed: int = 0
     resume: bool = False
@@ -99,10 +103,11 @@ def open_work(out: Path, resume: bool) -> Path:
     work = out.with_name(out.name + ".training")
     if work.exists() and not (work / MARK).is_file() and (not work.is_dir() or any(work.iterdir())):
         raise UsageError(f"{work} is needed for files on the way, but holds others; choose another --out")
-    if (work / CHECKPOINT).exists() and not resume:
+    if any(work.rglob(CHECKPOINT)) and not resume:
         raise UsageError(f"an unfinished run lies in {work}: go on with --resume, or remove that folder to start anew")
     if not resume:
         (work / SETUP).unlink(missing_ok=True)
+        (work / FOLDED).unlink(missing_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     (work / MARK).write_text("Files of a training run; `skipseg train ... --resume` goes on with it.\n")
     return work

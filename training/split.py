@@ -93,7 +93,7 @@ def _few(together: Sequence[Unit], wanted: int) -> list[Case]:
     taken: list[Case] = []
     for unit in together:
         taken += unit if len(taken) + len(unit) <= wanted else ()
-    return taken or list(min(together, key=len))
+    return taken or [*sorted(together, key=len)[0]]
 
 
 def _names(file: Path) -> list[str]:

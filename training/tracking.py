@@ -68,6 +68,16 @@ def write_rows(path: Path, rows: Sequence[Row], mode: str = "w") -> None:
         table.writerows(rows)
 
 
+def read_rows(path: Path) -> list[Row]:
+    """What ``write_rows`` wrote; none when the file is not there or no such table, since a full disk leaves that."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [{name: float(value) if value else None for name, value in row.items()} for row in rows]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return []
+
+
 class TensorBoard:
     """Rows as scalars for ``tensorboard --logdir``, at ``folder``."""
 

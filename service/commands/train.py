@@ -10,7 +10,7 @@ import typer
 from skipseg.service.commands.models import open_registry
 from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName, PlanFile
 
-RETRAINING = "Retraining"
+RETRAINING, ENSEMBLES = "Retraining", "Cross-validation and ensembles"
 
 
 def train(
@@ -23,6 +23,24 @@ def train(
         typer.Option(exists=True, dir_okay=False, help="File with one case name a line: kept out to validate on."),
     ] = None,
     fold: Annotated[int | None, typer.Option(min=0, max=4, help="Instead: keep out this fifth of the cases.")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Cross-validate: K networks, each without one part of the cases, that answer as one.",
+            rich_help_panel=ENSEMBLES,
+        ),
+    ] = None,
+    distil: Annotated[
+        bool,
+        typer.Option("--distil", help="With --folds: leave one network that they teach.", rich_help_panel=ENSEMBLES),
+    ] = False,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="CSV file with the columns case and group: groups are never torn apart."
+        ),
+    ] = None,
     device: DeviceName = "auto",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     resume: Annotated[
@@ -77,6 +95,9 @@ def train(
         epochs=epochs,
         validation=val_cases,
         fold=fold,
+        folds=folds,
+        distil=distil,
+        groups=groups,
         device=device,
         seed=seed,
         resume=resume,
