@@ -50,24 +50,15 @@ def evaluate(
 ) -> Metrics:
     """Segment and score cases, and write ``metrics.json``, ``cases.csv``, ``report.html`` and ``masks/`` into ``out``.
 
-    ``history`` is the ``history.csv`` of a training, drawn as learning curves. ``groups`` maps a case to its subject.
-    A case that cannot be scored is named in ``Metrics.failed`` and in every file. Raises ``DatasetError`` when the
-    model's labels contradict the dataset's.
+    ``history`` is the ``history.csv`` of a training, drawn as learning curves. ``groups`` maps a case to its subject;
+    without, the dataset's own are taken. A case that cannot be scored is named in ``Metrics.failed`` and in every file.
+    Raises ``DatasetError`` when the model's labels contradict the dataset's.
     """
-    masks = out / "masks"
-    masks.mkdir(parents=True, exist_ok=True)
-    written: dict[str, Path] = {}
-
-    by_file = _distinct([_own_stem(case) for case in cases])
-
-    def keep(case: Case, mask: Mask) -> None:
-        written[case.name] = masks / mask_name(case, mask, by_file)
-        write_mask(mask, written[case.name], _format(mask))
-
-    metrics = score(model, bundle_name, dataset, cases, progress, keep, groups)
+    masks = MaskFolder(out / "masks", cases)
+    metrics = score(model, bundle_name, dataset, cases, progress, masks.keep, groups)
     (out / "metrics.json").write_text(metrics.model_dump_json(indent=1), encoding="utf-8")
     write_cases(metrics, out / "cases.csv")
-    write_report(metrics, dataset, written, out / "report.html", history)
+    write_report(metrics, dataset, masks.written, out / "report.html", history)
     return metrics
 
 
@@ -97,7 +88,22 @@ def score(
             failed.append(Failure(case=case.name, error=str(error) or type(error).__name__))
         if progress:
             progress(done, len(cases))
-    return summarise(bundle_name, dataset.name, dataset.labels, scores, failed, counts, groups)
+    subjects = dataset.groups if groups is None else groups
+    return summarise(bundle_name, dataset.name, dataset.labels, scores, failed, counts, subjects)
+
+
+class MaskFolder:
+    """Masks written into a folder as they come; ``written`` maps a case's name to its mask's file."""
+
+    def __init__(self, folder: Path, cases: Sequence[Case]) -> None:
+        self.folder, self.by_file = folder, _distinct([_own_stem(case) for case in cases])
+        self.written: dict[str, Path] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(self, case: Case, mask: Mask) -> None:
+        """Write the mask of a case."""
+        self.written[case.name] = self.folder / mask_name(case, mask, self.by_file)
+        write_mask(mask, self.written[case.name], _format(mask))
 
 
 class LabelsDisagree(DatasetError):

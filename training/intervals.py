@@ -33,7 +33,7 @@ def means(values: Numbers, drawn: Numbers) -> Numbers:
     """Of every draw the mean over its cases that have a value (DRAWS,); NaN where none has."""
     known = np.isfinite(values)
     total, count = drawn @ np.where(known, values, 0.0), drawn @ known.astype(np.float64)
-    return np.divide(total, count, out=np.full(len(drawn), np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(len(drawn), np.nan), where=count > 0))
 
 
 def interval(samples: Numbers) -> Interval | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 
 from skipseg.training.intervals import Interval
@@ -33,12 +33,17 @@ def figure(value: str, name: str, below: str = "") -> str:
 
 def number(value: float | None, digits: int) -> str:
     """A dash stands for a number that is not defined."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
-def between(interval: Interval | None, digits: int) -> str:
-    """An interval as people write one, or nothing."""
-    return "" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+def signed(value: float | None, digits: int) -> str:
+    """As ``number``, for a difference."""
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def between(interval: Interval | None, digits: int, write: Callable[[float | None, int], str] = number) -> str:
+    """An interval as people write one, or nothing; ``write`` may be ``signed``."""
+    return "" if interval is None else f"{write(interval[0], digits)} to {write(interval[1], digits)}"
 
 
 def cell(value: float | None, digits: int, interval: Interval | None = None) -> str:

@@ -25,7 +25,9 @@ _FLAGGED = 20  # cases whose flags are listed
 _NOTES = """<p class="soft">Dice, IoU and surface Dice: 1 is perfect, 0 is none. HD95: 95 % of both surfaces are nearer
 to the other than this. Distances use each scan's own voxel spacing; a picture that carries none counts as 1 mm per
 pixel. A label absent from both truth and mask has no numbers (–) and is left out of means; absent from one alone it has
-Dice 0 and no HD95. Ranges are 95 % intervals of the means: the cases drawn again and again, with replacement.</p>"""
+Dice 0 and no HD95. Volume bias: the mean of mask less truth; error: the mean of its size in percent of the truth;
+correlation: Pearson's. Ranges are 95 % intervals of the means: the cases drawn again and again, with
+replacement.</p>"""
 
 
 def write_report(
@@ -54,13 +56,17 @@ def worst_first(cases: Sequence[CaseScore]) -> list[CaseScore]:
     return sorted(cases, key=lambda case: 2.0 if case.mean.dice is None else case.mean.dice)
 
 
-def overlay(dataset: Dataset, name: str, mask: Path, kind: str = "mask") -> str:
-    """The telling planes of a case with truth and mask, or why they cannot be drawn."""
+def overlay(dataset: Dataset, name: str, mask: Path, other: Path | None = None) -> str:
+    """The telling planes of a case with truth and mask, or why they cannot be drawn.
+
+    With an ``other`` mask they are those where both differ, so that two overlays show the same.
+    """
     try:
         (case,) = named_cases(dataset, [name])
         volume, truth = read_case(dataset, case)
-        planes = pictures(volume, truth, whole_values(read_scan(mask)))
-        return image(overlay_plot(planes, dataset.labels), f"truth and {kind} of {name}")
+        beside = None if other is None else whole_values(read_scan(other))
+        planes = pictures(volume, truth, whole_values(read_scan(mask)), beside)
+        return image(overlay_plot(planes, dataset.labels), f"truth and mask of {name}")
     except SkipsegError as error:
         return f'<p class="bad">cannot be drawn: {escape(str(error))}</p>'
 
@@ -73,7 +79,7 @@ def _headline(metrics: Metrics, labels: Labels) -> str:
         + figure(number(mean.hd95_mm, 2), "HD95, mm", between(off.hd95_mm, 2))
         + figure(number(mean.nsd_1mm, 3), "surface Dice at 1 mm", between(off.nsd_1mm, 3))
     )
-    head = ("label", "Dice", "IoU", "HD95, mm", "surface Dice", "volume, mm³ too many", "off by %", "correlation")
+    head = ("label", "Dice", "IoU", "HD95, mm", "surface Dice", "volume bias, mm³", "error, %", "correlation")
     return (
         f"<h1>{escape(metrics.bundle)}</h1>"
         f'<p class="soft">on {escape(metrics.dataset)}, {count} case{"" if count == 1 else "s"}</p>'
@@ -193,7 +199,7 @@ def _told_apart(auroc: float | None, poor: int, cases: int) -> str:
 def _flags(cases: Sequence[CaseScore]) -> str:
     flagged = [case for case in worst_first(cases) if case.trust and case.trust.flags]
     rows = [
-        f"<tr><td>{escape(case.case)}</td>{cell(case.trust.score, 2)}{cell(case.mean.dice, 3)}"
+        f"<tr><td>{escape(case.case)}</td>{cell(case.trust.score, 3)}{cell(case.mean.dice, 3)}"
         f'<td class="text">{escape("; ".join(case.trust.flags))}</td></tr>'
         for case in flagged[:_FLAGGED]
         if case.trust
@@ -213,6 +219,6 @@ def _table(metrics: Metrics) -> str:
 def _row(case: CaseScore, names: Sequence[str], trusted: bool) -> str:
     mean = case.mean
     dices = "".join(cell(case.labels[name].dice, 3) for name in names)
-    trust = cell(case.trust.score if case.trust else None, 2) if trusted else ""
+    trust = cell(case.trust.score if case.trust else None, 3) if trusted else ""
     numbers = share_cell(mean.dice) + cell(mean.hd95_mm, 2) + cell(mean.nsd_1mm, 3)
     return f"<tr><td>{escape(case.case)}</td>{numbers}{dices}{trust}{cell(case.seconds, 2)}</tr>"

@@ -35,18 +35,20 @@ class Picture:
         return columns * self.pixel_width, rows * self.pixel_height
 
 
-def pictures(volume: Volume, truth: LabelVoxels, mask: LabelVoxels) -> list[Picture]:
+def pictures(volume: Volume, truth: LabelVoxels, mask: LabelVoxels, other: LabelVoxels | None = None) -> list[Picture]:
     """Axial, coronal and sagittal plane through the slices with the most wrong voxels, or a 2D image itself.
 
     ``truth`` and ``mask`` are (X, Y, Z) on the volume's grid. Where nothing is wrong, the slices with most foreground
-    are shown; the planes are cut to the surroundings of the labels.
+    are shown; the planes are cut to the surroundings of the labels. With an ``other`` mask they are those in which both
+    masks differ most, whichever of them is drawn.
     """
     if volume.geometry.shape[2] == 1:
         return [_flat(volume, truth, mask)]
     turn = volume.geometry.turn_to("RAS")
     spacing = volume.geometry.turned(turn).spacing
-    image, truth, mask = (turn.apply(array) for array in (volume.voxels[0], truth, mask))
-    foreground, wrong = (truth > 0) | (mask > 0), truth != mask
+    against = truth if other is None else other
+    image, truth, mask, against = (turn.apply(array) for array in (volume.voxels[0], truth, mask, against))
+    foreground, wrong = (truth > 0) | (mask > 0) | (against > 0), against != mask
     at, around = busiest(wrong if wrong.any() else foreground), surroundings(foreground)
     arrays = [_to_grey(image, image[around]), truth, mask]
     return [_plane(axis, at[axis], arrays, around, spacing) for axis in (2, 1, 0)]

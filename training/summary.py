@@ -127,7 +127,7 @@ def summarise(
     """Means over cases per label and over labels, with what goes with them; ``groups`` maps a case to its subject."""
     names, counts = [label.name for label in labels.foreground], counts or Counts()
     per_label = {name: mean_of(case.labels[name] for case in cases) for name in names}
-    subjects = None if groups is None else [groups.get(case.case, case.case) for case in cases]
+    subjects = None if not groups else [groups.get(case.case, case.case) for case in cases]
     return Metrics(
         bundle=bundle,
         dataset=dataset,
@@ -186,7 +186,8 @@ def _over_labels(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     stacked = np.stack(draws)
     known = np.isfinite(stacked)
     count = known.sum(axis=0)
-    return np.divide(np.where(known, stacked, 0).sum(axis=0), count, out=np.full(count.shape, np.nan), where=count > 0)
+    total, unknown = np.where(known, stacked, 0).sum(axis=0), np.full(count.shape, np.nan)
+    return np.asarray(np.divide(total, count, out=unknown, where=count > 0))
 
 
 def _volumes(name: str, cases: Sequence[CaseScore], subjects: Sequence[str] | None) -> VolumeAgreement | None:

@@ -18,20 +18,32 @@ if TYPE_CHECKING:
     from skipseg.training.dataset import Case, Dataset
 
 
+CaseNames = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="File with one case name a line. Default: every labelled case that no model was trained on.",
+    ),
+]
+GroupFile = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="CSV with the columns case and group: intervals are drawn over groups, such as patients.",
+    ),
+]
+
+
 def evaluate(
     bundle: ModelReference,
     dataset: DatasetFolder,
     out: Annotated[
         Path, typer.Option(file_okay=False, help="Folder for metrics.json, cases.csv, report.html, masks/.")
     ],
-    cases: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="File with one case name a line. Default: every labelled case that the model was not trained on.",
-        ),
-    ] = None,
+    cases: CaseNames = None,
+    groups: GroupFile = None,
     device: DeviceName = "auto",
     data: DataFolder = None,
 ) -> None:
@@ -40,9 +52,10 @@ def evaluate(
     from skipseg.models.registry import open_model
     from skipseg.training.dataset import open_dataset
     from skipseg.training.evaluate import evaluate as run
+    from skipseg.training.groups import with_groups
 
-    opened, truth = open_model(bundle, open_registry(data)), open_dataset(dataset)
-    chosen = choose_cases(truth, opened.manifest.training, cases)
+    opened, truth = open_model(bundle, open_registry(data)), with_groups(open_dataset(dataset), groups)
+    chosen = choose_cases(truth, [opened.manifest.training], cases)
     history = opened.folder / "evaluation" / "history.csv"
     predictor = Predictor(opened, device)
     with bar("evaluating") as progress:
@@ -55,8 +68,8 @@ def evaluate(
     raise typer.Exit(1 if metrics.failed else 0)
 
 
-def choose_cases(dataset: Dataset, training: TrainingRecord, names: Path | None) -> tuple[Case, ...]:
-    """The cases to score: those named, or all labelled ones but those that the model learned from.
+def choose_cases(dataset: Dataset, training: Sequence[TrainingRecord], names: Path | None) -> tuple[Case, ...]:
+    """The cases to score: those named, or all labelled ones but those that any of the models learned from.
 
     Cases that were learned from and are scored all the same are counted on standard error, and so are those left out.
     Raises ``DatasetError`` for a name that is not there, ``UsageError`` when none is left.
@@ -65,7 +78,7 @@ def choose_cases(dataset: Dataset, training: TrainingRecord, names: Path | None)
     from skipseg.training.dataset import named_cases
 
     wanted = named_cases(dataset, _lines(names)) if names else tuple(case for case in dataset.cases if case.label)
-    learned = _learned(wanted, training)
+    learned = learned_from(wanted, training)
     if names is not None:
         if learned:
             print(f"{len(learned)} of {len(wanted)} cases were trained on: their figures flatter it", file=sys.stderr)
@@ -78,11 +91,11 @@ def choose_cases(dataset: Dataset, training: TrainingRecord, names: Path | None)
     return chosen
 
 
-def _learned(cases: Sequence[Case], training: TrainingRecord) -> set[str]:
-    """Names of the cases whose images a model was trained on, known by their files' bytes under any name."""
+def learned_from(cases: Sequence[Case], training: Sequence[TrainingRecord]) -> set[str]:
+    """Names of the cases whose images any of the models learned from, known by their files' bytes under any name."""
     from skipseg.training.dataset import image_checksum
 
-    known = training.learned
+    known = frozenset[str]().union(*(record.learned for record in training))
     return {case.name for case in cases if image_checksum(case) in known}
 
 
