@@ -1,12 +1,12 @@
-"""A small fit for tests of the loop, also as a program of its own: ``python fitting.py FOLDER STEPS [shard] [2d]``."""
+"""A small fit for tests of the loop, also as a program of its own: ``python fitting.py FOLDER STEPS WAY...``."""
 
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from bundles import small_recipe
+from safetensors.torch import save_file
 
 from skipseg.models.networks.recipes import build
 from skipseg.training import fit as module
@@ -40,26 +40,31 @@ def make_fit(folder, budget, cases=None, batch=2, dimensions=3, team=None, setti
     rank, world = (team.rank, team.world) if team else (0, 1)
     patch = (16,) * dimensions
     sampler = PatchSampler(cases or cubes(), patch, batch, 0, SpatialSettings(), CPU, rank, world)
-    network = build(small_recipe(dimensions, 1, 2, widths=(8, 8, 16)))
+    network = build(small_recipe(dimensions, 1, 2))
     settings = settings or FitSettings(whole_batch_dice=dimensions == 2)
     checkpoint = folder / "checkpoint.safetensors"
     return Fit(network, sampler, budget, settings, CPU, "fp32", checkpoint, team=team, **more)
 
 
 def main():
+    """Fit in ``FOLDER/WAY``; a way is ``3d``, ``2d`` or ``sharded``. Two patches a step, whatever the processes."""
     folder, steps, *ways = sys.argv[1:]
-    folder = Path(folder)
     module.CHECKPOINT_SECONDS = 0.0
-    team = join(CPU, "shard" in ways)
-    trackers = [HistoryFile(folder / HISTORY, print)] if team.leads else []
-    dimensions = 2 if "2d" in ways else 3
-    fitted = make_fit(
-        folder, Budget(steps=int(steps)), batch=2 // team.world, dimensions=dimensions, team=team, trackers=trackers
-    ).run()
-    if team.leads:
-        told = {"steps": fitted.steps, "sum": sum(float(values.abs().sum()) for values in fitted.weights.values())}
-        (folder / "fitted.json").write_text(json.dumps(told))
-    team.wait()
+    for way in ways:
+        place = Path(folder) / way
+        team = join(CPU, sharded=way == "sharded")
+        with team.leader_first():
+            place.mkdir(exist_ok=True)
+        trackers = [HistoryFile(place / HISTORY, print)] if team.leads else []
+        dimensions = 2 if way == "2d" else 3
+        budget = Budget(steps=int(steps))
+        fitted = make_fit(
+            place, budget, batch=2 // team.world, dimensions=dimensions, team=team, trackers=trackers
+        ).run()
+        if team.leads:
+            weights = {name: values.contiguous() for name, values in fitted.weights.items()}
+            save_file(weights, place / "fitted.safetensors")
+        team.wait()
 
 
 if __name__ == "__main__":
