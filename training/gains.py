@@ -19,15 +19,15 @@ from skipseg.models.scans.volume import Mask, Volume
 from skipseg.training.dataset import Case, Dataset, image_checksum
 from skipseg.training.evaluate import score
 from skipseg.training.inherit import classes_in
-from skipseg.training.intervals import interval_of_mean
+from skipseg.training.paired import difference
 from skipseg.training.progress import Display
-from skipseg.training.retrain import Retraining, kept_out
+from skipseg.training.retrain import SCORES, Retraining, kept_out
 from skipseg.training.setup import Setup
 from skipseg.training.split import Split
+from skipseg.training.summary import Metrics
 
 Kind = Literal["old", "new"]  # kept out by the base too, or new to it and kept out now
 Dice = dict[str, dict[str, float | None]]  # per case and label
-KEPT = "before.json"  # among the files on the way
 JUDGED_SHARE = 0.1  # of the time may go into scoring the base
 ORDER_SEED = 20210201
 
@@ -82,10 +82,10 @@ class Before(_Frozen):
     """The base's scores, one entry a group; kept on disk for a run that is resumed."""
 
     scores: tuple[Dice, ...] = ()
-    seconds: float = 0.0  # that they took
+    seconds: float = 0.0  # that those took which the evaluation of the new model does not score anyway
 
     def reserve(self) -> float:
-        """Seconds that scoring the new model will take."""
+        """Seconds that scoring the new model will take, beside its evaluation."""
         return 1.2 * self.seconds
 
 
@@ -125,7 +125,7 @@ def judge_base(
     With a budget in minutes a tenth of it may go there, and cases are left out for which that is not enough (two of
     each group are always scored). Scores are kept in ``work`` and not measured again when a run is resumed.
     """
-    kept = work / KEPT
+    kept = work / SCORES
     if kept.is_file():
         try:
             return Before.model_validate_json(kept.read_text(encoding="utf-8"))
@@ -136,27 +136,35 @@ def judge_base(
     if not total:
         display.say("no case is left that the base and the new model can be compared on")
     most = JUDGED_SHARE * 60 * setup.minutes if setup.minutes else float("inf")
-    started, scores = time.monotonic(), list[Dice]()
+    started, scores, seconds = time.monotonic(), list[Dice](), 0.0
     predictor = Predictor(going_on.base, str(device), setup.precision)
     with display.counting("judging the base on", total) as done:
         for number, group in enumerate(groups, start=1):
             found: Dice = {}
+            began = time.monotonic()
             for case in _shuffled(group.cases):
                 if len(found) < 2 or time.monotonic() - started < most * number / len(groups):
                     found |= dice_of(predictor.segment, going_on.base.labels, group.dataset, [case])
                 done()
             scores.append(found)
-    before = Before(scores=tuple(scores), seconds=time.monotonic() - started)
+            seconds += 0.0 if group.dataset is dataset else time.monotonic() - began
+    before = Before(scores=tuple(scores), seconds=seconds)
     kept.write_text(before.model_dump_json(), encoding="utf-8")
     return before
 
 
-def judge(going_on: Retraining, before: Before, dataset: Dataset, split: Split, new: Predictor) -> Gains:
-    """Score the new model on the cases that the base was scored on, and compare."""
+def judge(
+    going_on: Retraining, before: Before, dataset: Dataset, split: Split, new: Predictor, evaluated: Path
+) -> Gains:
+    """Score the new model on the cases that the base was scored on, and compare.
+
+    The cases of its own dataset were scored already: ``evaluated`` is the folder of that evaluation.
+    """
     judged, record = [], going_on.record
     for group, old in zip(groups_of(going_on, dataset, split), before.scores, strict=True):
         cases = [case for case in group.cases if case.name in old]
-        now = dice_of(new.segment, going_on.labels, group.dataset, cases)
+        own = group.dataset is dataset
+        now = _scored(evaluated) if own else dice_of(new.segment, going_on.labels, group.dataset, cases)
         judged.append(compared(group.kind, group.dataset, old, now))
     name = record.name if record.version is None else f"{record.name}@{record.version}"
     return Gains(base=name, base_weights_sha256=record.weights_sha256, judged=tuple(judged))
@@ -174,6 +182,11 @@ def dice_of(segment: Callable[[Volume], Mask], known: Labels, dataset: Dataset, 
         case.case: {name: None if name in absent else one.dice for name, one in case.labels.items()}
         for case in metrics.cases
     }
+
+
+def _scored(evaluated: Path) -> Dice:
+    metrics = Metrics.model_validate_json((evaluated / "metrics.json").read_text(encoding="utf-8"))
+    return {case.case: {name: one.dice for name, one in case.labels.items()} for case in metrics.cases}
 
 
 def renamed(mask: Mask, labels: Labels) -> Mask:
@@ -202,15 +215,15 @@ def compared(kind: Kind, dataset: Dataset, before: Dice, after: Dice) -> Judged:
 
 
 def _gain(label: str, pairs: Sequence[tuple[float | None, float | None]], subjects: Sequence[str]) -> Gain:
-    differences = [None if before is None or after is None else after - before for before, after in pairs]
-    both = [one for one in differences if one is not None]
-    low, high = interval_of_mean(differences, subjects) or (None, None)
+    before, after = [one for one, _ in pairs], [other for _, other in pairs]
+    paired = difference(before, after, smaller=False, subjects=subjects)
+    low, high = paired.interval or (None, None)
     return Gain(
         label=label,
-        cases=len(both) or sum(one is not None or other is not None for one, other in pairs),
-        before=_mean([before for before, _ in pairs]),
-        after=_mean([after for _, after in pairs]),
-        difference=fmean(both) if both else None,
+        cases=paired.cases or sum(one is not None or other is not None for one, other in pairs),
+        before=_mean(before),
+        after=_mean(after),
+        difference=paired.difference,
         low=low,
         high=high,
     )

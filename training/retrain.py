@@ -25,7 +25,7 @@ from skipseg.training.setup import SETUP, TrainOptions
 from skipseg.training.split import Split, split_cases
 
 PACE = FitSettings(learning_rate=1e-3, warm_up_steps=10)
-KEPT_BASE, WISHES = "base", "retraining.json"  # among the files on the way, for a run that is resumed
+KEPT_BASE, WISHES, SCORES = "base", "retraining.json", "before.json"  # among the files on the way, to be resumed
 
 
 class Wishes(BaseModel):
@@ -173,7 +173,8 @@ def weights_of(bundle: Bundle) -> dict[str, Tensor]:
 def _begun(work: Path, options: TrainOptions) -> Wishes | None:
     """What a new run asks for, the base copied into ``work``; what an abandoned run left there goes."""
     shutil.rmtree(work / KEPT_BASE, ignore_errors=True)
-    (work / WISHES).unlink(missing_ok=True)
+    for name in (WISHES, SCORES):
+        (work / name).unlink(missing_ok=True)
     if options.base is None:
         return None
     found = load_bundle(options.base)
