@@ -13,11 +13,12 @@ _AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 def thinned(shape: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The skeleton (X, Y) that Zhang and Suen (1984) find: connected as the shape is, lines about one pixel wide.
 
-    Beyond the picture's edge the shape is taken to go on, so that a line that leaves the picture still does. Only
-    pixels whose surroundings changed are looked at again: the time grows with the area, not with the width.
+    A piece that shrinks to a square of four pixels goes altogether; it parted nothing. Beyond the picture's edge the
+    shape is taken to go on, so that a line that leaves the picture still does. Only pixels whose surroundings changed
+    are looked at again: the time grows with the area, not with the width.
     """
-    padded = np.pad(shape, 1, mode="edge")
-    inside = np.pad(np.ones_like(shape), 1)
+    padded = np.ascontiguousarray(np.pad(shape, 1, mode="edge"))  # ravelled as a view
+    inside = np.pad(np.ones(shape.shape, bool), 1)
     flat, own = padded.ravel(), inside.ravel()
     steps = np.array([row * padded.shape[1] + column for row, column in _AROUND])
     look_at = np.flatnonzero(padded & inside & ~binary_erosion(padded, np.ones((3, 3)), border_value=1))

@@ -25,8 +25,7 @@ def entropy_of(scores: Tensor) -> float | None:
     near, inside = _grown(found[box]), scores[(slice(None), *box)]
     total, at = 0.0, 0
     for slab in slabs(inside):
-        logs = slab.float().log_softmax(0)
-        entropy = -(logs.exp() * logs).sum(0)
+        entropy = torch.special.entr(slab.float().softmax(0)).sum(0)
         total += float(entropy[near[at : at + slab.shape[1]]].sum(dtype=torch.float64))
         at += slab.shape[1]
     return total / int(near.sum()) / log(len(scores))
