@@ -74,21 +74,26 @@ def candidates(
     if levels == (1,) and not given.shapes_the_grid and _may_be_coarser(fingerprint, given):
         wanted.append((efforts[-1], 2))  # for when there is no time for anything else
     found: list[Candidate] = []
+    problems: list[PlanError] = []
     for effort, level in wanted:
-        made = _candidate(fingerprint, effort, level, max(levels), memory, given)
+        try:
+            made = _candidate(fingerprint, effort, level, max(levels), memory, given)
+        except PlanError as problem:  # of this size; another one may suit what a person has chosen
+            problems.append(problem)
+            continue
         if made is not None and not any(_same(made, other) for other in found):
             found.append(made)
     if not found:
-        raise PlanError(_too_large(given, memory))
+        raise problems[0] if problems else PlanError(_too_large(given, memory))
     return tuple(found)
 
 
 def choose(timings: Sequence[Timing]) -> int:
-    """The place of the first candidate that gets enough steps; if none does, of the one whose steps are quickest."""
+    """The place of the first candidate that gets enough steps; if none does, of the last, which asks for least."""
     for place, timing in enumerate(timings):
         if timing.steps >= timing.candidate.enough_steps:
             return place
-    return min(range(len(timings)), key=lambda place: timings[place].seconds)
+    return max((place for place, timing in enumerate(timings) if timing.seconds < inf), default=len(timings) - 1)
 
 
 def settle(

@@ -87,7 +87,7 @@ LIGHT_GPU = Effort(
 )
 SMALL_GPU = CPU.model_copy(update={"name": "small", "enough_steps": 100})
 
-# From the largest to the smallest. When none gets enough steps, the one of the quickest is taken.
+# From the largest to the smallest. When none gets enough steps, the last is taken.
 LADDERS: dict[str, tuple[Effort, ...]] = {
     "cpu": (LARGE_CPU, CPU, LIGHT_CPU, SMALL_CPU),
     "cuda": (GPU, LIGHT_GPU, SMALL_GPU),
