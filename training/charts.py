@@ -41,11 +41,19 @@ def trust_plot(cases: Sequence[CaseScore]) -> bytes:
     colours = [BLUE if dice >= POOR else RED for _, dice in known]
     axes.scatter([score for score, _ in known], [dice for _, dice in known], c=colours, s=22, alpha=0.75, lw=0)
     axes.set(xlabel="trust score, told without the truth", ylabel="mean Dice")
-    axes.margins(0.08)
+    axes.set_xlim(_span([score for score, _ in known], 0.05))
+    axes.set_ylim(_span([POOR, *(dice for _, dice in known)], 0.1))
     return png(figure)
 
 
-def volumes_plot(metrics: Metrics, labels: Labels) -> bytes:
+def _span(values: Sequence[float], least: float) -> tuple[float, float]:
+    """Limits of an axis around values in 0 .. 1, so that tiny differences do not look large."""
+    low, high = min(values), max(values)
+    room = max((least - (high - low)) / 2, 0.0) + 0.08 * (high - low)
+    return max(low - room, -0.02), min(high + room, 1.02)
+
+
+def volumes_plot(metrics: Metrics, labels: Labels, unit: str) -> bytes:
     """Error against size of every case's volume, a panel per label, with bias and limits (Bland and Altman 1986)."""
     drawn = sorted(
         (label for label in labels.foreground if label.name in metrics.volumes),
@@ -59,6 +67,8 @@ def volumes_plot(metrics: Metrics, labels: Labels) -> bytes:
     for axes, label in zip(panels, drawn, strict=False):
         scores = [case.labels[label.name] for case in metrics.cases if case.labels[label.name].dice is not None]
         _bland_altman(axes, label, scores, metrics.volumes[label.name])
+        axes.set_xlabel(f"mean of mask and truth, {unit}", fontsize=8)
+        axes.set_ylabel(f"mask less truth, {unit}", fontsize=8)
     return png(figure)
 
 
@@ -70,8 +80,6 @@ def _bland_altman(axes: Axes, label: Label, scores: Sequence[LabelScore], found:
     for limit in found.limits_mm3 or ():
         axes.axhline(limit, color=INK, lw=1, ls="--")
     axes.set_title(label.name, fontsize=9, color=INK)
-    axes.set_xlabel("mean of mask and truth, mm³", fontsize=8)
-    axes.set_ylabel("mask less truth, mm³", fontsize=8)
     axes.margins(0.08)
 
 

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from skipseg.models.errors import DatasetError
 from skipseg.models.labels import Label, Labels
-from skipseg.training.canvas import AMBER, BLUE, INK, draw, few_colours, png, rgb
+from skipseg.training.canvas import AMBER, BLUE, INK, RED, draw, few_colours, png, rgb
 from skipseg.training.slices import Picture
 from skipseg.training.summary import Metrics
 
+_CROWDED = 0.08  # a share of a plane under outlines
+_OUTLINE = 1.2 / 72  # inches
 _ROWS = 40  # labels drawn in one plot, those with the lowest Dice
 
 
@@ -92,30 +96,56 @@ def curves_plot(curves: Curves) -> bytes:
 
 
 def overlay_plot(planes: Sequence[Picture], labels: Labels) -> bytes:
-    """Truth as solid, mask as dashed contours in the labels' colours; every plane at the same scale."""
+    """Truth as solid, mask as dashed contours in the labels' colours; every plane at the same scale.
+
+    Where outlines would cover the picture, as with membranes, what is wrong is painted instead.
+    """
     widths, heights = zip(*(plane.size for plane in planes), strict=True)
     scale = min(8.8 / sum(widths), 5.2 / max(heights))  # inches per mm
     figure, panels = draw(scale * sum(widths) + 0.3, scale * max(heights) + 0.85, len(planes), widths)
     seen = {int(value) for plane in planes for value in np.union1d(plane.truth, plane.mask)} - {0}
     shown = [label for label in labels.foreground if label.value in seen]
+    crowded = any(_outlined(plane, scale) > _CROWDED for plane in planes)
     for axes, plane in zip(panels, planes, strict=True):
-        _overlay(axes, plane, shown)
-    figure.legend(
-        handles=_legend(shown), loc="outside lower center", ncols=6, frameon=False, fontsize=8, labelcolor=INK
-    )
+        _picture(axes, plane)
+        (_paint_errors if crowded else _outline)(axes, plane, shown)
+    legend = _errors_legend() if crowded else _legend(shown)
+    figure.legend(handles=legend, loc="outside lower center", ncols=6, frameon=False, fontsize=8, labelcolor=INK)
     return few_colours(png(figure))
 
 
-def _overlay(axes: Axes, plane: Picture, labels: Sequence[Label]) -> None:
+def _outlined(plane: Picture, scale: float) -> float:
+    """The share of a plane, drawn at ``scale`` inches per mm, that lies under outlines of the truth."""
+    edges = (plane.truth[1:, 1:] != plane.truth[:-1, 1:]) | (plane.truth[1:, 1:] != plane.truth[1:, :-1])
+    return float(edges.mean()) * _OUTLINE / (scale * min(plane.pixel_width, plane.pixel_height))
+
+
+def _picture(axes: Axes, plane: Picture) -> None:
     aspect = plane.pixel_height / plane.pixel_width
     axes.imshow(plane.image, cmap="gray", vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
     axes.set_title(plane.title, fontsize=8, color=INK)
     axes.set_axis_off()
+
+
+def _outline(axes: Axes, plane: Picture, labels: Sequence[Label]) -> None:
     for label in labels:
         for values, style in ((plane.truth, "solid"), (plane.mask, (0, (2, 1.2)))):
             inside = values == label.value
             if inside.any() and not inside.all():
                 axes.contour(inside.astype(float), [0.5], colors=[rgb(label)], linestyles=[style], linewidths=1.2)
+
+
+def _paint_errors(axes: Axes, plane: Picture, labels: Sequence[Label]) -> None:
+    """Missed: the truth's label is not there. Too much: a label where the truth has the background."""
+    paint = np.zeros((*plane.truth.shape, 4))
+    wrong = plane.truth != plane.mask
+    paint[wrong & (plane.truth > 0)] = to_rgba(RED, 0.65)
+    paint[wrong & (plane.truth == 0)] = to_rgba(BLUE, 0.65)
+    axes.imshow(paint, aspect=plane.pixel_height / plane.pixel_width, interpolation="nearest")
+
+
+def _errors_legend() -> list[Patch]:
+    return [Patch(color=RED, label="missed, or another label"), Patch(color=BLUE, label="too much")]
 
 
 def _legend(labels: Sequence[Label]) -> list[Line2D]:

@@ -49,7 +49,7 @@ td.bar { background: linear-gradient(to right, var(--bar) var(--share), transpar
 .range { display: block; color: var(--soft); font-size: .78em; line-height: 1.1; }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem 2rem; justify-content: space-around; }
 .pair > div { flex: 1 1 340px; max-width: 480px; }
-td.text { text-align: left; white-space: normal; }
+td.text, .flags th:last-child { text-align: left; white-space: normal; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 </style>
 </head>

@@ -21,6 +21,7 @@ from skipseg.training.truth import whole_values
 
 _COLUMNS = 8  # more labels than this get no column of their own in the table of cases
 _FLAGGED = 20  # cases whose flags are listed
+_FEW = 2  # cases or fewer say nothing of how volumes spread
 
 _NOTES = """<p class="soft">Dice, IoU and surface Dice: 1 is perfect, 0 is none. HD95: 95 % of both surfaces are nearer
 to the other than this. Distances use each scan's own voxel spacing; a picture that carries none counts as 1 mm per
@@ -35,12 +36,12 @@ def write_report(
 ) -> None:
     """Write the page; ``masks`` maps a case's name to its mask's file, from which the overlays are drawn."""
     sections = [
-        _headline(metrics, dataset.labels),
+        _headline(metrics, dataset),
         *_failures(metrics),
         *_spread(metrics, dataset.labels),
         *_overlays(metrics, dataset, masks),
         *_cells(metrics),
-        *_volumes(metrics, dataset.labels),
+        *_volumes(metrics, dataset),
         *_confusion(metrics),
         *_trust(metrics),
         *_curves(history),
@@ -71,7 +72,7 @@ def overlay(dataset: Dataset, name: str, mask: Path, other: Path | None = None) 
         return f'<p class="bad">cannot be drawn: {escape(str(error))}</p>'
 
 
-def _headline(metrics: Metrics, labels: Labels) -> str:
+def _headline(metrics: Metrics, dataset: Dataset) -> str:
     count, mean = len(metrics.cases), metrics.mean
     off = metrics.intervals.mean if metrics.intervals else AgreementInterval()
     numbers = (
@@ -79,13 +80,20 @@ def _headline(metrics: Metrics, labels: Labels) -> str:
         + figure(number(mean.hd95_mm, 2), "HD95, mm", between(off.hd95_mm, 2))
         + figure(number(mean.nsd_1mm, 3), "surface Dice at 1 mm", between(off.nsd_1mm, 3))
     )
-    head = ("label", "Dice", "IoU", "HD95, mm", "surface Dice", "volume bias, mm³", "error, %", "correlation")
+    bias = f"volume bias, {_unit(dataset)}"
+    head = ("label", "Dice", "IoU", "HD95, mm", "surface Dice", bias, "error, %", "correlation")
     return (
         f"<h1>{escape(metrics.bundle)}</h1>"
         f'<p class="soft">on {escape(metrics.dataset)}, {count} case{"" if count == 1 else "s"}</p>'
         f'<section><div class="headline">{numbers}</div>'
-        f"{table(head, (_label_row(label, metrics) for label in labels.foreground))}</section>"
+        f"{table(head, (_label_row(label, metrics) for label in dataset.labels.foreground))}</section>"
     )
+
+
+def _unit(dataset: Dataset) -> str:
+    """Of a volume: pictures carry no millimetres."""
+    pictures = all(path.suffix.lower() in (".png", ".tif", ".tiff") for case in dataset.cases for path in case.images)
+    return "pixels" if pictures else "mm³"
 
 
 def _label_row(label: Label, metrics: Metrics) -> str:
@@ -158,11 +166,11 @@ def _cells(metrics: Metrics) -> Iterator[str]:
         )
 
 
-def _volumes(metrics: Metrics, labels: Labels) -> Iterator[str]:
-    if metrics.volumes and len(metrics.cases) > 1:
+def _volumes(metrics: Metrics, dataset: Dataset) -> Iterator[str]:
+    if metrics.volumes and len(metrics.cases) > _FEW:
         yield section(
             "Volumes",
-            image(volumes_plot(metrics, labels), "error of volume against volume")
+            image(volumes_plot(metrics, dataset.labels, _unit(dataset)), "error of volume against volume")
             + '<p class="soft">The thick line is the bias; 19 of 20 errors lie between the dashed ones, if errors are '
             "spread as is usual (Bland and Altman 1986).</p>",
         )
@@ -205,7 +213,8 @@ def _flags(cases: Sequence[CaseScore]) -> str:
         if case.trust
     ]
     more = f'<p class="soft">and {len(flagged) - _FLAGGED} more</p>' if len(flagged) > _FLAGGED else ""
-    return table(("unusual case", "trust", "mean Dice", "why"), rows) + more if rows else ""
+    head = ("unusual case", "trust", "mean Dice", "why")
+    return f'<div class="flags">{table(head, rows)}</div>{more}' if rows else ""
 
 
 def _table(metrics: Metrics) -> str:

@@ -90,7 +90,7 @@ def test_learning_curves_are_drawn_when_there_is_a_history(made, tmp_path):
     history.write_text(HISTORY)
     page = report(made, tmp_path, history, count=2)
     assert "<h2>Training</h2>" in page
-    assert len(images_of(page)) == 6
+    assert len(images_of(page)) == 5  # Dice, overlays, confusion, curves
 
 
 def test_history_keeps_the_steps_that_were_validated(tmp_path):
