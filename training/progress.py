@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from skipseg.training.fit import Moment
+from skipseg.training.fit import Fitted, Moment
 
 
 class Display:
@@ -56,6 +56,12 @@ class Display:
                 yield
             finally:
                 self._bar = None
+
+    def fitted(self, fitted: Fitted) -> None:
+        """Tell how a fit ended, and whether data came as fast as the device took it."""
+        share = fitted.waited / max(fitted.seconds, 1e-9)
+        why = "asked to stop after " if fitted.interrupted else ""
+        self.say(f"{why}{fitted.steps} steps; {fitted.waited:.1f} s ({share:.1%} of the time) without data")
 
     def moment(self, moment: Moment) -> None:
         """Take notice of a moment of the fit."""

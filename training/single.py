@@ -94,7 +94,9 @@ def fit_one(
         teach=teach,
     )
     with conditions.display.fitting():
-        return fit.run()
+        fitted = fit.run()
+    conditions.display.fitted(fitted)
+    return fitted
 
 
 def _settings(pace: FitSettings, plan: TrainingPlan) -> FitSettings:
