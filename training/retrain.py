@@ -24,7 +24,8 @@ from skipseg.training.progress import Display
 from skipseg.training.setup import SETUP, TrainOptions
 from skipseg.training.split import Split, split_cases
 
-PACE = FitSettings(learning_rate=1e-3, warm_up_steps=10)
+SLOWER = 0.5  # times the learning rate of a fresh network: what is known is not to be shaken off
+PACE = FitSettings(learning_rate=SLOWER * FitSettings.learning_rate, warm_up_steps=10)
 KEPT_BASE, WISHES, SCORES = "base", "retraining.json", "before.json"  # among the files on the way, to be resumed
 
 
