@@ -26,6 +26,7 @@ class Clock:
     started: float  # on time.monotonic's clock
     reserve: float = 0.0  # to be left for the evaluation at the end
     before: float = 0.0
+    rehearsed: float = 0.0  # that the last rehearsal of the evaluation took
 
     def elapsed(self) -> float:
         """Until now."""

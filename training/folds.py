@@ -19,7 +19,7 @@ from skipseg.training.fold_wishes import FoldWishes, check_folds, for_each
 from skipseg.training.outcome import Run, write_bundle, write_member
 from skipseg.training.parallel import Alone
 from skipseg.training.progress import Display
-from skipseg.training.rehearsal import Rehearsal
+from skipseg.training.rehearsal import SHARE, Rehearsal
 from skipseg.training.schedule import Budget
 from skipseg.training.setup import TrainOptions, decide, open_work
 from skipseg.training.single import FEW_STEPS, Conditions, Learning, check_learned, fit_one, fresh, steps_budget
@@ -78,7 +78,7 @@ def _cached(dataset: Dataset, split: Split, conditions: Conditions, work: Path) 
 def _keep_back(course: Course, member: Bundle | None = None) -> None:
     """Leave time for scoring every case once, and those kept out of all folds with the final model.
 
-    A guess at first; with the first ``member`` its evaluation is rehearsed, which also tells what the guess was worth.
+    A guess at first; with a ``member`` the evaluation is rehearsed, which also tells what the guess was worth.
     """
     if course.conditions.setup.minutes is None:
         return
@@ -97,8 +97,19 @@ def _keep_back(course: Course, member: Bundle | None = None) -> None:
             setup.precision,
             course.work / "rehearsal",
         )
+        began = course.clock.elapsed()
         seconds = rehearsal.seconds(member.network().state_dict())
+        course.clock.rehearsed = course.clock.elapsed() - began
     course.clock.reserve = seconds + answers * apart * seconds / once
+
+
+def _rehearsed_now(course: Course, finished: int) -> bool:
+    """After the first network, and before the last one where that is cheap."""
+    minutes, many = course.conditions.setup.minutes, len(course.split.training) >= MANY
+    if minutes is None or not many:
+        return False
+    cheap = course.clock.rehearsed <= SHARE * 60 * minutes * course.wishes.networks
+    return finished == 1 or (finished == len(course.folds) - 1 and cheap)
 
 
 def _members(course: Course) -> list[Bundle]:
@@ -116,8 +127,8 @@ def _members(course: Course) -> list[Bundle]:
         if not fitted.interrupted:
             check_learned(fitted, course.conditions.display)
             members.append(write_member(folder / MEMBER, _run(course, fold), fitted))
-            if len(members) == 1 and len(course.split.training) >= MANY:
-                _keep_back(course, members[0])
+            if _rehearsed_now(course, number + 1):
+                _keep_back(course, members[-1])
             continue
         if not members or (share >= ENOUGH and fitted.steps >= FEW_STEPS):
             check_learned(fitted, course.conditions.display)
