@@ -18,6 +18,7 @@ from skipseg.models.bundle import load_bundle, save_bundle
 from skipseg.models.errors import UsageError
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.networks.recipes import build
+from skipseg.service.cli import run
 from skipseg.training.dataset import open_dataset
 from skipseg.training.distil import Distillation, divergence
 from skipseg.training.evaluate import score
@@ -108,6 +109,16 @@ def test_one_history_tells_of_all_networks_in_turn(ensemble):
 def test_members_begin_with_weights_of_their_own(ensemble):
     weights = load_file(ensemble.folder / "weights.safetensors")
     assert not torch.equal(weights["0.head.weight"], weights["1.head.weight"])
+
+
+def test_the_command_line_evaluates_an_ensemble_and_segments_with_it(ensemble, pictures, tmp_path, capfd):
+    write_picture_dataset(tmp_path / "others", cases=2, seed=100)
+    arguments = [str(tmp_path / "others"), "--out", str(tmp_path / "scored"), "--device", "cpu"]
+    assert run(["evaluate", str(ensemble.folder), *arguments]) == 0
+    assert [case["case"] for case in told(tmp_path / "scored")["cases"]] == ["picture_000", "picture_001"]
+    scan, mask = tmp_path / "others" / "images" / "picture_000.png", tmp_path / "mask.png"
+    assert run(["segment", str(ensemble.folder), str(scan), "--out", str(mask), "--device", "cpu"]) == 0
+    assert mask.read_bytes() == (tmp_path / "scored" / "masks" / "picture_000.png").read_bytes()
 
 
 def test_groups_stay_together_and_intervals_are_drawn_over_them(pictures, quick, tmp_path):
