@@ -71,7 +71,7 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
         device,
         going_on=going_on,
         judged=judged,
-        ranges=setup.plan.ranges,
+        ranges=going_on.ranges(setup.plan.ranges) if going_on else setup.plan.ranges,
     )
     with team.leader_first():
         bundle = write_bundle(out, work, run, fitted, options.name, display) if team.leads else load_bundle(out)

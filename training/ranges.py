@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from skipseg.models.trust import LabelRange, Range, Ranges
 from skipseg.training.fingerprint import Fingerprint, LabelSize, Spread
 
@@ -19,6 +21,36 @@ def ranges_of(fingerprint: Fingerprint) -> Ranges:
             if label.volume_mm3 is not None
         },
     )
+
+
+def widened(ranges: Ranges, more: Ranges | None, names: Mapping[str, str]) -> Ranges:
+    """Ranges that hold those of ``more`` too, which calls a label otherwise: ``names`` maps its names to ours."""
+    if more is None:
+        return ranges
+    spacing = ranges.spacing
+    if spacing is not None and more.spacing is not None and ranges.orientation == more.orientation:
+        x, y, z = (_around(one, other) for one, other in zip(spacing, more.spacing, strict=True))
+        spacing = x, y, z
+    labels = dict(ranges.labels)
+    for name, label in more.labels.items():
+        if name in names:
+            ours = names[name]
+            labels[ours] = _both(labels[ours], label) if ours in labels else label
+    return Ranges(orientation=ranges.orientation, spacing=spacing, labels=labels)
+
+
+def _both(one: LabelRange, other: LabelRange) -> LabelRange:
+    volumes = (one.volume_mm3, other.volume_mm3)
+    return LabelRange(
+        volume_mm3=None if volumes[0] is None or volumes[1] is None else _around(volumes[0], volumes[1]),
+        share=_around(one.share, other.share),
+        pieces=max(one.pieces, other.pieces),
+        always=one.always and other.always,
+    )
+
+
+def _around(one: Range, other: Range) -> Range:
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def _of_label(label: LabelSize, cases: int, given: bool) -> LabelRange:

@@ -16,11 +16,13 @@ from skipseg.models.errors import PlanError, UsageError
 from skipseg.models.labels import Labels
 from skipseg.models.networks.recipes import build
 from skipseg.models.plan import Plan
+from skipseg.models.trust import Ranges
 from skipseg.training.dataset import Case, Dataset, checksum, image_checksum, open_dataset
 from skipseg.training.fit import FitSettings
 from skipseg.training.groups import units
 from skipseg.training.inherit import classes_in, freeze_encoder, inherit, names, united
 from skipseg.training.progress import Display
+from skipseg.training.ranges import widened
 from skipseg.training.setup import SETUP, TrainOptions
 from skipseg.training.split import Split, split_cases
 
@@ -82,6 +84,12 @@ class Retraining:
             for one in self.replays
         )
         return replace(self, replays=replays)
+
+    def ranges(self, measured: Ranges | None) -> Ranges | None:
+        """Of all that the new model learned from: what was measured now, and what the base remembers."""
+        known = zip(self.base.labels.all, classes_in(self.base.labels, self.labels), strict=True)
+        called = {label.name: self.labels.all[place].name for label, place in known if place is not None}
+        return measured and widened(measured, self.base.manifest.training.ranges, called)
 
     def start(self, plan: Plan, display: Display) -> nn.Module:
         """The network of the new plan with all that the base has learned; a new label's rows are fresh."""

@@ -107,7 +107,12 @@ def test_an_added_label_is_learned_and_an_old_one_kept_by_replay(base, old, new,
         (3, "vessel"),
         (4, "organ"),
     ]
-    assert bundle.manifest.training.replay[0].cases
+    record = bundle.manifest.training
+    assert record.replay[0].cases
+    assert set(record.ranges.labels) == {"Lesion", "gland", "vessel", "organ"}
+    low, high = base.manifest.training.ranges.labels["lesion"].volume_mm3
+    assert record.ranges.labels["Lesion"].volume_mm3[0] <= low
+    assert record.ranges.labels["Lesion"].volume_mm3[1] >= high
     there = {(one["kind"], one["dataset"]): one for one in gains(bundle)}
     labels = {gain["label"]: gain for gain in there["old", "Phantoms"]["labels"]}
     assert set(labels) == {"organ", "lesion", "vessel"}
