@@ -31,6 +31,7 @@ HISTORY_ROWS = 200  # a fit is told in about so many rows
 CHECKPOINT_SECONDS = 30.0
 LOST_STEPS = 20
 VALIDATION_SHARE = 0.03  # of the time may go into looking at validation cases on the way
+REHEARSALS = (0.3, 0.75)  # progress at which the evaluation is rehearsed
 AIMING_SHARE = 0.1  # when a Dice is aimed at: the sooner it is noticed, the more is saved
 AIMING_STEPS = 10  # between two looks then
 
@@ -81,6 +82,7 @@ class Due(NamedTuple):
     progress: float
     over: bool
     look: bool
+    rehearsal: bool
     save: bool
 
 
@@ -89,8 +91,9 @@ class Fit:
 
     ``validate`` takes averaged weights and returns a mean Dice; it is called at every tenth of the budget as long as
     that stays cheap, and more often when there is a ``target`` Dice: once that is reached the fit cools down and ends.
-    The state is saved to ``checkpoint`` every half minute, and read from there when it exists. ``say`` is told what a
-    user should know of. ``teach`` makes the loss of a network that another one teaches.
+    ``rehearse`` takes them to set what the budget keeps back. The state is saved to ``checkpoint`` every half minute,
+    and read from there when it exists. ``say`` is told what a user should know of. ``teach`` makes the loss of a
+    network that another one teaches.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Fit:
         say: Callable[[str], None] = lambda text: None,
         team: Alone | None = None,
         teach: Teach | None = None,
+        rehearse: Callable[[State], None] | None = None,
     ) -> None:
         if device.type == "cpu" and sampler.patch[2:]:
             network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -118,7 +122,7 @@ class Fit:
         self.device, self.precision = device, precision
         self.checkpoint, self.validate, self.target = checkpoint, validate, target
         self.watch, self.trackers, self.say = watch, trackers, say
-        self.teach = teach
+        self.teach, self.rehearse = teach, rehearse
         self.optimiser = _optimiser(self.network, settings, precision)
         self.average = WeightAverage(self.network, settings.average_decay)
         self.step, self.history = 0, list[Row]()
@@ -155,6 +159,7 @@ class Fit:
             progress=progress,
             over=progress >= 1 or cooled or wish.asked,
             look=self._look_due(progress),
+            rehearsal=self.rehearse is not None and progress < 1 and self._rehearsals < _passed(progress),
             save=self.budget.elapsed() - self._saved >= CHECKPOINT_SECONDS,
         )
         return self.team.agreed(due)
@@ -198,6 +203,8 @@ class Fit:
     def _tell(self, due: Due, waited: float) -> None:
         """Validation, history and checkpoint, each when due."""
         dice = self._look() if due.look else None
+        if due.rehearsal:
+            self._rehearse(due.progress)
         row_due = dice is not None or due.over or due.progress >= (len(self.history) + 1) / HISTORY_ROWS
         if row_due and self._losses:
             self._add_row(due.progress, dice, waited)
@@ -234,6 +241,13 @@ class Fit:
         self._dice = dice
         return dice
 
+    def _rehearse(self, progress: float) -> None:
+        """Find out how much of the budget is needed after the fit; only the leader's counts."""
+        self._rehearsals, weights = _passed(progress), self.team.whole(self.average.state)
+        if self.rehearse:
+            self.rehearse(weights)
+
+    _rehearsals = 0  # made, or gone by
     _lost = 0  # steps in a row whose gradients were not finite
     _looked = 0.0  # progress at the last thought of validating
     _saved = 0.0  # seconds at the last checkpoint
@@ -271,6 +285,10 @@ class Fit:
         self._dice = next((row["dice"] for row in reversed(self.history) if row["dice"] is not None), None)
         self.budget.spent += found.seconds
         self._looked = self.budget.progress(self.step)
+
+
+def _passed(progress: float) -> int:
+    return sum(progress >= at for at in REHEARSALS)
 
 
 def _optimiser(network: nn.Module, settings: FitSettings, precision: Precision) -> torch.optim.Optimizer:

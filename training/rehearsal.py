@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -26,11 +26,10 @@ from skipseg.training.dataset import Case, Dataset
 from skipseg.training.evaluate import evaluate
 from skipseg.training.parallel import State
 from skipseg.training.schedule import Budget
-from skipseg.training.validate import Validation
 
 CASES = 3  # as many as a report shows from near
-SHARE = 0.015  # of the budget that one rehearsal may take
-WHEN = (0.4, 0.75)  # of the time: when it is rehearsed, and rehearsed again
+MANY = 20  # cases; the more there are, the more there is to lose by a wrong guess, and the less it takes to find out
+SHARE = 0.015  # of the budget that one rehearsal may take when they are fewer
 
 
 @dataclass(frozen=True)
@@ -95,23 +94,12 @@ class Rehearsal:
         )
 
 
-class Foresight:
-    """Looks at validation cases as ``validation`` does, and sets from time to time what ``budget`` keeps back."""
-
-    def __init__(self, validation: Validation, rehearsal: Rehearsal, budget: Budget) -> None:
-        self.validation, self.rehearsal, self.budget = validation, rehearsal, budget
-        self._due = list(WHEN) if self._worth_while() else []
-
-    def __call__(self, weights: State) -> float:
-        dice = self.validation(weights)
-        used = self.budget.elapsed() / (self.budget.seconds or 1.0)
-        if self._due and used >= self._due[0]:
-            self._due = [when for when in self._due if when > used]
-            self.budget.keep_back(self.rehearsal.seconds(weights))
-        return dice
-
-    def _worth_while(self) -> bool:
-        """Many cases of which a few tell of all, in a small part of the time."""
-        cases, seconds = len(self.rehearsal.cases), self.budget.seconds
-        few = CASES / max(cases, 1)
-        return seconds is not None and few <= 0.5 and self.budget.reserve * max(few, 0.1) <= SHARE * seconds
+def rehearsing(rehearsal: Rehearsal, budget: Budget) -> Callable[[State], None] | None:
+    """What sets, with the weights so far, how much of a budget is kept back; None where a few cases tell too little."""
+    cases = len(rehearsal.cases)
+    if budget.seconds is None or cases < 2 * CASES:
+        return None
+    cost = budget.reserve * CASES / cases
+    if cases < MANY and cost > SHARE * budget.seconds:
+        return None
+    return lambda weights: budget.keep_back(rehearsal.seconds(weights))

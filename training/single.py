@@ -16,7 +16,7 @@ from skipseg.training.fit import Fit, FitSettings, Fitted, Teach
 from skipseg.training.parallel import Alone, State
 from skipseg.training.planner import TrainingPlan
 from skipseg.training.progress import Display
-from skipseg.training.rehearsal import Foresight, Rehearsal
+from skipseg.training.rehearsal import Rehearsal, rehearsing
 from skipseg.training.sampling import PatchSampler
 from skipseg.training.schedule import Budget
 from skipseg.training.setup import CHECKPOINT, Setup
@@ -86,6 +86,7 @@ def fit_one(
         precision=setup.precision,
         checkpoint=folder / CHECKPOINT,
         validate=_looks(conditions, learning, budget) if team.leads else None,
+        rehearse=rehearsing(learning.rehearsal, budget) if team.leads and learning.rehearsal else None,
         watch=conditions.display.moment,
         target=setup.target_dice,
         trackers=open_trackers(conditions.track, folder, conditions.display.say) if team.leads else (),
@@ -107,10 +108,7 @@ def _settings(pace: FitSettings, plan: TrainingPlan) -> FitSettings:
 def _looks(conditions: Conditions, learning: Learning, budget: Budget) -> Callable[[State], float] | None:
     if conditions.setup.target_dice is not None:
         return learning.validation.aiming()
-    validation = learning.validation.within(budget.seconds or float("inf"))
-    if validation is None or learning.rehearsal is None or budget.seconds is None:
-        return validation
-    return Foresight(validation, learning.rehearsal, budget)
+    return learning.validation.within(budget.seconds or float("inf"))
 
 
 def steps_budget(setup: Setup, learning: Learning, processes: int = 1) -> Budget:
