@@ -1,22 +1,15 @@
-"""What a configuration costs: memory of a training step, and seconds of everything a run does, before it is done.
+"""What a training step costs before it is made: memory, and seconds.
 
-Seconds are those of two cores with bf16 and of a large GPU, good to a factor of two: they rank configurations of one
-network, and are what there is when steps are not measured (`probe.py`).
+Seconds on a CPU are fitted to three kinds of data on two cores with bf16; those on a GPU are a judgement. They rank
+configurations, and are what there is when steps are not measured (`probe.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, prod
-from typing import TYPE_CHECKING
-
-from pydantic import BaseModel, ConfigDict
+from math import prod
 
 from skipseg.models.networks.recipes import UNetRecipe
-from skipseg.training.fingerprint import Fingerprint
-
-if TYPE_CHECKING:
-    from skipseg.training.candidates import Candidate, Timing
 
 ACTIVATION_COPIES = 18  # of each resolution's features while training: at most 18 seen in fp32, 12 in bf16
 ANSWER_COPIES = 8  # of the image and the classes' scores at the patch's own size: being cut, changed, scored, compared
@@ -27,25 +20,6 @@ FEATURES_PER_SECOND = {"cpu": 1.0e8, "cuda": 2.0e10}  # written and read again, 
 PATCH_VOXELS_PER_SECOND = {"cpu": 2.0e7, "cuda": 2.0e9}  # of each channel and of the truth, cut and changed
 STEP_SECONDS = {"cpu": 0.01, "cuda": 0.02}  # of any step, however small
 BACKWARD = 2.0  # times the forward pass
-READ_SECONDS_PER_VOXEL = 1.5e-7  # unpacking, normalising, resampling; two threads
-START_SECONDS = 5.0
-MEANWHILE = 0.05  # of the fitting time goes into looks at scans kept out and into checkpoints
-REPORT_SECONDS = 10.0
-SCORE_SECONDS_PER_VOXEL = 6e-7  # distances between surfaces, reading and writing
-
-
-class Expected(BaseModel):
-    """What a run will take, stage by stage; seconds of wall clock."""
-
-    model_config = ConfigDict(frozen=True)
-
-    seconds_per_step: float
-    measured: bool  # or guessed from the network's size
-    steps: int | None  # within the time given; None when no time was
-    preparing_seconds: float  # start, measuring, preprocessing
-    fitting_seconds: float | None
-    evaluating_seconds: float
-    memory_bytes: int  # at most, while fitting
 
 
 def training_bytes(recipe: UNetRecipe, patch: Sequence[int], batch: int) -> int:
@@ -72,50 +46,6 @@ def guessed_seconds(recipe: UNetRecipe, patch: Sequence[int], batch: int, device
         + (recipe.channels + 1) * prod(patch) / PATCH_VOXELS_PER_SECOND[device]
     )
     return STEP_SECONDS[device] + batch * a_patch
-
-
-def expected(
-    timing: Timing, fingerprint: Fingerprint, minutes: float | None, kept_out: int, overlap: float
-) -> Expected:
-    """What a run with a candidate will take."""
-    chosen = timing.candidate
-    room = None if minutes is None else fitting_seconds(chosen, fingerprint, minutes, kept_out, overlap, timing.seconds)
-    return Expected(
-        seconds_per_step=timing.seconds,
-        measured=timing.measured,
-        steps=None if room is None else int(room / timing.seconds),
-        preparing_seconds=_preparing_seconds(fingerprint, kept_out),
-        fitting_seconds=room,
-        evaluating_seconds=_evaluating_seconds(chosen, kept_out, overlap, timing.seconds),
-        memory_bytes=chosen.memory_bytes,
-    )
-
-
-def fitting_seconds(
-    chosen: Candidate, fingerprint: Fingerprint, minutes: float, kept_out: int, overlap: float, step_seconds: float
-) -> float:
-    """What is left of a run's minutes; evaluation takes at most a third of them."""
-    evaluating = min(_evaluating_seconds(chosen, kept_out, overlap, step_seconds), 20 * minutes)
-    left = 60 * minutes - _preparing_seconds(fingerprint, kept_out) - evaluating
-    return max(left * (1 - MEANWHILE), 0.0)
-
-
-def _preparing_seconds(fingerprint: Fingerprint, kept_out: int) -> float:
-    voxels = len(fingerprint.channels) * prod(axis.median for axis in fingerprint.shape)
-    return START_SECONDS + (fingerprint.cases + kept_out) * voxels * READ_SECONDS_PER_VOXEL
-
-
-def _evaluating_seconds(chosen: Candidate, kept_out: int, overlap: float, step_seconds: float) -> float:
-    """Of segmenting, scoring and reporting the scans kept out, tile by tile."""
-    if kept_out == 0:
-        return 0.0
-    along = [
-        1 + max(ceil((side - tile) / (tile * (1 - overlap)) - 1e-6), 0)
-        for side, tile in zip(chosen.grid.shape, chosen.patch, strict=True)
-    ]
-    a_tile = step_seconds / chosen.batch / (1 + BACKWARD)
-    voxels = prod(chosen.grid.shape)
-    return REPORT_SECONDS + kept_out * (prod(along) * a_tile + SCORE_SECONDS_PER_VOXEL * voxels)
 
 
 def _work(recipe: UNetRecipe, patch: Sequence[int]) -> tuple[float, float]:

@@ -13,9 +13,10 @@ from skipseg.models.errors import PlanError
 from skipseg.models.plan import Channel, Plan
 from skipseg.models.trust import Ranges
 from skipseg.training.candidates import Candidate, Timing, candidates, settle
-from skipseg.training.costs import Expected, expected, fitting_seconds, guessed_seconds
+from skipseg.training.costs import guessed_seconds
 from skipseg.training.effort import HURRIED, LADDERS, WILD, standard
 from skipseg.training.fingerprint import ChannelIntensities, Fingerprint
+from skipseg.training.forecast import Expected, expected, fitting_seconds
 from skipseg.training.grids import cropped
 from skipseg.training.memory import free_bytes
 from skipseg.training.overrides import AS_STORED, ROBUST_PERCENT, ChannelChoice, Overrides

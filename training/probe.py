@@ -35,10 +35,10 @@ class Probe:
         self.seconds = min(PROBE_SHARE * 60 * minutes, PROBE_SECONDS)
         self.spent = 0.0
 
-    @staticmethod
-    def worth_while(minutes: float | None) -> bool:
-        """Whether a budget is long enough to look before it leaps."""
-        return minutes is not None and minutes > PROBE_FROM_MINUTES
+    @classmethod
+    def within(cls, minutes: float | None, device: torch.device, precision: Precision) -> Probe | None:
+        """One for a budget that is long enough to look before it leaps."""
+        return cls(minutes, device, precision) if minutes is not None and minutes > PROBE_FROM_MINUTES else None
 
     def __call__(self, candidate: Candidate) -> float | None:
         """Seconds a step; infinity where memory does not suffice, None when the time for probing is over."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from skipseg.models.plan import Channel, Plan
 from skipseg.training.candidates import Timing
-from skipseg.training.costs import Expected
 from skipseg.training.effort import KEPT_BY_COARSER
 from skipseg.training.fingerprint import Fingerprint
+from skipseg.training.forecast import Expected
 from skipseg.training.grids import kept_by
 from skipseg.training.overrides import Overrides
 

@@ -158,21 +158,19 @@ def plan_for(
     progress: Callable[[int, int], None] | None = None,
     base: Plan | None = None,
     overrides: Path | None = None,
-    networks: int = 1,
 ) -> TrainingPlan:
     """The plan for the training cases of a split and the time there is; ``progress(done, total)`` while measuring.
 
     A plan ``base`` to keep to leaves only batch and mirroring open; ``overrides`` names a file of choices made by a
-    person. The minutes are shared by so many ``networks`` in turn. Steps are timed where minutes are enough for it.
+    person. Steps are timed where minutes are enough for it.
     """
     given = read_overrides(overrides) if overrides else Overrides()
     fingerprint = measure(replace(dataset, cases=split.training), progress)
     if base is not None:
         planned = keep_plan(base, fingerprint, device, memory, hurried(minutes, device), given)
     else:
-        probe = Probe(minutes / networks, device, fastest_precision(device)) if minutes else None
-        each = None if minutes is None else minutes / networks
-        circumstances = Circumstances(each, len(split.validation), given, probe if Probe.worth_while(each) else None)
+        probe = Probe.within(minutes, device, fastest_precision(device))
+        circumstances = Circumstances(minutes, len(split.validation), given, probe)
         planned = make_plan(fingerprint, device, memory, hurried(minutes, device), circumstances)
     return planned.model_copy(update={"ranges": ranges_of(fingerprint)})
 

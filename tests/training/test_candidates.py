@@ -124,5 +124,5 @@ def test_a_probe_times_real_steps_and_stops_when_its_share_is_spent():
     assert probe(option) > 0
     probe.spent = probe.seconds
     assert probe(option) is None
-    assert not Probe.worth_while(2.0)
-    assert not Probe.worth_while(None)
+    assert Probe.within(2.0, CPU, "fp32") is None
+    assert Probe.within(None, CPU, "fp32") is None
