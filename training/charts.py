@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
 
 from skipseg.models.labels import Label, Labels
 from skipseg.training.calibration import Calibration
@@ -89,19 +91,24 @@ def confusion_plot(confusion: Confusion) -> bytes:
     side = 0.42 if len(rows) > 8 else 0.6
     longest = max(len(name) for name in (*rows, *columns))
     figure, (axes,) = draw(side * len(columns) + 0.07 * longest + 1.0, side * len(rows) + 0.07 * longest + 0.7)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", alpha=0.85)
+    axes.imshow(_shades(shares), aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), rows)
     axes.set(xlabel="in the mask", ylabel="in the truth")
     axes.grid(False)
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.0005:
-            colour = "white" if share > 0.55 else "#24292f" if share > 0.2 else INK
+            colour = "white" if share > 0.55 else INK
             axes.text(column, row, _percent(share), ha="center", va="center", fontsize=7.5, color=colour)
     return png(figure)
 
 
-def _least_found(confusion: Confusion) -> tuple[list[str], list[str], np.ndarray]:
+def _shades(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Colours (rows, columns, 4), as opaque as the share is large: the page shows through, light or dark."""
+    return np.dstack([np.broadcast_to(to_rgb(BLUE), (*shares.shape, 3)), shares])
+
+
+def _least_found(confusion: Confusion) -> tuple[list[str], list[str], NDArray[np.float64]]:
     """The background and the labels found least, the rest of the columns in one."""
     shares = np.array(confusion.shares)
     present = [i for i in range(1, len(shares)) if shares[i].any()]

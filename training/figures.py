@@ -57,7 +57,7 @@ def dice_plot(metrics: Metrics, labels: Labels) -> bytes:
         for label in labels.foreground
     ]
     drawn = sorted((row for row in rows if row[1]), key=lambda row: float(np.mean(row[1])))[:_ROWS][::-1]
-    figure, (axes,) = draw(7.2, 0.7 + 0.55 * max(len(drawn), 1))
+    figure, (axes,) = draw(7.2, 0.7 + (0.55 if len(drawn) <= 12 else 0.3) * max(len(drawn), 1))
     jitter = np.random.default_rng(0)
     for row, (label, dices) in enumerate(drawn):
         _box(axes, dices, row)
