@@ -57,8 +57,9 @@ def test_tensorboard_holds_the_same_rows(tmp_path):
     assert len(rows_of(work / HISTORY)) == len(losses)
 
 
+@pytest.mark.slow  # and skipped by most: MLflow is large, and no dependency, not even of the tests
 def test_mlflow_holds_the_same_rows(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow", reason="MLflow is no dependency, not even of the tests: it is large")
+    mlflow = pytest.importorskip("mlflow")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     fitted = make_fit(tmp_path, Budget(steps=6), trackers=open_trackers("mlflow", tmp_path, pytest.fail)).run()
     run = mlflow.search_runs(experiment_names=["skipseg"], output_format="list")[0]
