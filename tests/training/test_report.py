@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from skipseg.models.errors import DatasetError
+from skipseg.models.labels import Labels
 from skipseg.models.scans.geometry import Geometry
 from skipseg.models.scans.volume import Mask, Source, Volume
 from skipseg.training.dataset import open_dataset, read_case
 from skipseg.training.evaluate import evaluate
-from skipseg.training.figures import read_history
+from skipseg.training.figures import overlay_plot, read_history
 from skipseg.training.metrics import CaseScore, LabelScore
 from skipseg.training.report import worst_first
 from skipseg.training.slices import busiest, pictures, surroundings
@@ -166,3 +167,36 @@ def test_colour_pictures_are_shown_in_colour_and_as_stored():
     (picture,) = pictures(volume, np.zeros((8, 6, 1), np.uint8), np.zeros((8, 6, 1), np.uint8))
     assert picture.image.shape == (6, 8, 3)
     assert picture.image[0, 7].tolist() == [1, 0, 0]
+
+
+def test_two_masks_of_one_case_are_shown_in_the_slices_where_they_differ():
+    truth = np.zeros((30, 30, 30), np.uint8)
+    truth[10:20, 10:20, 10:20] = 1
+    one, other = truth.copy(), truth.copy()
+    one[:, :, 12], other[11, :, :] = 0, 0
+    volume = volume_of(np.random.default_rng(0).random(truth.shape), np.eye(4))
+    shown = [[plane.title for plane in pictures(volume, truth, *pair)] for pair in ((one, other), (other, one))]
+    assert shown[0] == shown[1]
+    assert shown[0][0] == "axial, slice 13 of 30"
+    assert shown[0][2] == "sagittal, slice 12 of 30"
+
+
+def painted(truth, mask):
+    """How many pixels of the overlay are red, and how many blue."""
+    volume = volume_of(np.ones(truth.shape), np.eye(4), "png")
+    png = overlay_plot(pictures(volume, truth, mask), Labels.from_names({1: "cell"}))
+    pixels = np.array(Image.open(io.BytesIO(png)).convert("RGBA")).astype(int)
+    redder = pixels[..., 0] - pixels[..., 2]
+    return int((redder > 60).sum()), int((redder < -60).sum())
+
+
+def test_where_outlines_would_cover_a_picture_errors_are_painted():
+    stripes = np.zeros((300, 300, 1), np.uint8)
+    stripes.reshape(50, 6, 300)[:, :3] = 1
+    legend = painted(stripes, stripes)
+    missed, too_much = painted(stripes, 1 - stripes)
+    assert missed > 50 * legend[0]
+    assert too_much > 50 * legend[1]
+    block = np.zeros_like(stripes)
+    block[100:200, 100:200] = 1
+    assert painted(block, 1 - block)[1] == 0  # outlines, in the label's red
