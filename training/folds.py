@@ -27,6 +27,7 @@ from skipseg.training.split import Split, draw_folds, split_cases
 from skipseg.training.tracking import HISTORY, Row, read_rows
 
 MANY = 12  # cases, of which scoring a few tells how long all of them take
+MARGIN = 1.1  # more time than a rehearsal says: nobody minds a run that ends a little early
 ENOUGH = 0.5  # of its budget that an interrupted network must have used to be worth a place among finished ones
 COUNTED = ("step", "seconds", "waited")  # what goes on from one network's history to the next one's
 MEMBER, BROKEN_OFF, STUDENT = "member", "broken-off", "student"  # among the files on the way
@@ -100,7 +101,7 @@ def _keep_back(course: Course, member: Bundle | None = None) -> None:
         began = course.clock.elapsed()
         seconds = rehearsal.seconds(member.network().state_dict())
         course.clock.rehearsed = course.clock.elapsed() - began
-    course.clock.reserve = seconds + answers * apart * seconds / once
+    course.clock.reserve = MARGIN * (seconds + answers * apart * seconds / once)
 
 
 def _rehearsed_now(course: Course, finished: int) -> bool:
