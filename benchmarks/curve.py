@@ -23,7 +23,7 @@ from pathlib import Path
 
 from curve_page import Row, plot, table
 from nnunet import NnUNet, file_name
-from timed import timed
+from timed import CommandFailed, timed
 
 from skipseg.models.bundle import load_bundle
 from skipseg.models.scans.reader import read_scan, scan_files, scan_stem
@@ -58,23 +58,38 @@ def main() -> None:
     about = told(contest, wanted.batch)
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     rows = read_rows(wanted.out, about)
-    runs: dict[str, Callable[[float, int], list[Row]]] = {OURS: lambda *budget: with_skipseg(contest, *budget)}
-    if wanted.only != "skipseg":
-        theirs = NnUNet(nnunet_bin(wanted.nnunet), work / "nnunet", wanted.device, wanted.batch)
-        runs[THEIRS] = lambda *budget: with_nnunet(theirs, contest, *budget)
-    if wanted.only == "nnunet":
-        del runs[OURS]
+    runs = tools(wanted, contest)
+    failed = False
     for seed in map(int, wanted.seeds.split(",")):
         for minutes in map(float, wanted.budgets.split(",")):
             for tool, run in runs.items():
                 if any((row.tool, row.minutes, row.seed) == (tool, minutes, seed) for row in rows):
                     continue
-                new = run(minutes, seed)
-                rows += new
+                try:
+                    rows += shown(run(minutes, seed))
+                except CommandFailed as error:  # the other rows are of use without it
+                    failed = True
+                    print(error, file=sys.stderr, flush=True)
                 write_rows(wanted.out, about, rows)
-                for row in new:
-                    print(f"{row.tool}, {minutes:g} minutes, seed {seed}: Dice {row.dice or 0:.4f}", flush=True)
     print(table(rows))
+    raise SystemExit(1 if failed else 0)
+
+
+def tools(wanted: argparse.Namespace, contest: Contest) -> dict[str, Callable[[float, int], list[Row]]]:
+    """How each tool is run for minutes and a seed."""
+    runs: dict[str, Callable[[float, int], list[Row]]] = {}
+    if wanted.only != "nnunet":
+        runs[OURS] = lambda *budget: with_skipseg(contest, *budget)
+    if wanted.only != "skipseg":
+        theirs = NnUNet(nnunet_bin(wanted.nnunet), contest.work / "nnunet", wanted.device, wanted.batch)
+        runs[THEIRS] = lambda *budget: with_nnunet(theirs, contest, *budget)
+    return runs
+
+
+def shown(rows: list[Row]) -> list[Row]:
+    for row in rows:
+        print(f"{row.tool}, {row.minutes:g} minutes, seed {row.seed}: Dice {row.dice or 0:.4f}", flush=True)
+    return rows
 
 
 def arguments() -> argparse.Namespace:

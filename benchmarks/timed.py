@@ -13,6 +13,10 @@ from pathlib import Path
 COUNTERS = Path("/proc/stat")
 
 
+class CommandFailed(RuntimeError):
+    """A command ended with an error; the message holds the end of what it said."""
+
+
 @dataclass(frozen=True)
 class Timed:
     """What a command took."""
@@ -22,7 +26,7 @@ class Timed:
 
 
 def timed(command: Sequence[object], log: Path, environment: Mapping[str, str] | None = None) -> Timed:
-    """Run a command to its end, its output in ``log``. Exits with the log's end when it fails."""
+    """Run a command to its end, its output in ``log``. Raises ``CommandFailed``."""
     log.parent.mkdir(parents=True, exist_ok=True)
     told = [str(part) for part in command]
     everybody, own, began = _everybody(), _own(), time.monotonic()
@@ -36,7 +40,7 @@ def timed(command: Sequence[object], log: Path, environment: Mapping[str, str] |
         ).returncode
     seconds = time.monotonic() - began
     if code:
-        raise SystemExit(f"{' '.join(told)} ended with {code}:\n{log.read_text(errors='replace')[-2000:]}")
+        raise CommandFailed(f"{' '.join(told)} ended with {code}:\n{log.read_text(errors='replace')[-2000:]}")
     busy = _everybody()
     if everybody is None or busy is None:
         return Timed(seconds, None)
