@@ -12,7 +12,7 @@ from math import prod
 from skipseg.models.networks.recipes import UNetRecipe
 
 ACTIVATION_COPIES = 18  # of each resolution's features while training: at most 18 seen in fp32, 12 in bf16
-ANSWER_COPIES = 8  # of the image and the classes' scores at the patch's own size: being cut, changed, scored, compared
+ANSWER_COPIES = 10  # of the image and the classes' scores at the patch's own size: being cut, changed, scored, compared
 WEIGHT_COPIES = 5  # weights, gradients, their average and the optimiser's two moments
 PROGRAM_BYTES = 128 * 2**20  # compiled kernels and threads' buffers, beside what was there before
 MULTIPLICATIONS_PER_SECOND = {"cpu": 2.0e11, "cuda": 4.0e13}

@@ -28,9 +28,9 @@ def planned(fingerprint, minutes=None):
     return make_plan(fingerprint, CPU, MEMORY, minutes is not None and minutes <= 2, about)
 
 
-def trained(folder, tmp_path) -> Plan:
+def trained(folder, tmp_path, **given) -> Plan:
     """The plan of a bundle trained for an epoch, after it segmented a scan of the dataset."""
-    (tmp_path / "tiny.json").write_text(json.dumps(TINY))
+    (tmp_path / "tiny.json").write_text(json.dumps({**TINY, **given}))
     options = TrainOptions(epochs=1, device="cpu", quiet=True, overrides=tmp_path / "tiny.json")
     bundle = train(folder, tmp_path / "bundle", options)
     scan = read_scan(open_dataset(folder).cases[0].images[0])
@@ -44,6 +44,12 @@ def test_thick_slices_of_four_labels_get_flat_kernels_and_strides(tmp_path):
     assert plan.spacing == (0.5, 0.5, 5)
     assert plan.network.strides[1] == (2, 2, 1)
     assert plan.network.kernels[0] == (3, 3, 1)
+
+
+def test_a_network_behind_a_stem_is_trained_and_answers_on_the_scans_own_grid(tmp_path):
+    strides = [[2, 2, 1], [2, 2, 1], [2, 2, 2]]
+    plan = trained(synthetic.volumes(tmp_path / "data", (48, 50, 10), (0.5, 0.5, 5)), tmp_path, strides=strides)
+    assert plan.network.strides == ((2, 2, 1), (2, 2, 1), (2, 2, 2))
 
 
 def test_few_slices_without_a_spacing_are_taken_for_thick_ones_and_kept_on_their_grid(tmp_path):

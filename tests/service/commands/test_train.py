@@ -74,6 +74,22 @@ def test_a_plan_says_why_and_is_written_as_json(pictures: Path, tmp_path: Path, 
     assert json.loads((tmp_path / "plan.json").read_text())
 
 
+def test_a_plan_that_was_written_is_edited_and_given_back(pictures: Path, tmp_path: Path, capfd) -> None:
+    path = tmp_path / "plan.json"
+    assert run(["plan", str(pictures), "--out", str(path), "--minutes", "2"]) == 0
+    choices = json.loads(path.read_text())
+    path.write_text(json.dumps({**choices, "batch": 3, "learning_rate": 0.001}))
+    capfd.readouterr()
+    assert run(["plan", str(pictures), "--plan", str(path), "--minutes", "2"]) == 0
+    assert "batch 3" in capfd.readouterr().out
+    path.write_text(json.dumps({**choices, "patches": [8, 8]}))
+    for command in (["plan", str(pictures)], ["train", str(pictures), "--out", str(tmp_path / "bundle")]):
+        assert run([*command, "--plan", str(path)]) == 2
+        told = capfd.readouterr().err
+        assert "no field 'patches'" in told
+        assert "Traceback" not in told
+
+
 @pytest.mark.parametrize(("text", "count"), [("24GB", 24 * 10**9), ("1.5GiB", 1610612736), ("512 MiB", 2**29)])
 def test_sizes_are_read_with_their_units(text: str, count: int) -> None:
     assert byte_count(text) == count
