@@ -26,8 +26,7 @@ from skipseg.training.ranges import widened
 from skipseg.training.setup import SETUP, TrainOptions
 from skipseg.training.split import Split, split_cases
 
-SLOWER = 0.5  # times the learning rate of a fresh network: what is known is not to be shaken off
-PACE = FitSettings(learning_rate=SLOWER * FitSettings.learning_rate, warm_up_steps=10)
+PACE = FitSettings(warm_up_steps=10)  # a lower rate than a fresh network's gained nothing: docs/retraining.md
 KEPT_BASE, WISHES, SCORES = "base", "retraining.json", "before.json"  # among the files on the way, to be resumed
 
 
