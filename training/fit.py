@@ -123,7 +123,7 @@ class Fit:
         self.checkpoint, self.validate, self.target = checkpoint, validate, target
         self.watch, self.trackers, self.say = watch, trackers, say
         self.teach, self.rehearse = teach, rehearse
-        self.optimiser = _optimiser(self.network, settings, precision)
+        self.optimiser = _optimiser(self.network, settings)
         self.average = WeightAverage(self.network, settings.average_decay)
         self.step, self.history = 0, list[Row]()
         self.cooling: CoolDown | None = None
@@ -291,8 +291,7 @@ def _passed(progress: float) -> int:
     return sum(progress >= at for at in REHEARSALS)
 
 
-def _optimiser(network: nn.Module, settings: FitSettings, precision: Precision) -> torch.optim.Optimizer:
+def _optimiser(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimiser == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
-    return Muon(network.parameters(), rate, decay, torch.bfloat16 if precision == "bf16" else torch.float32)
+    kind = torch.optim.AdamW if settings.optimiser == "adamw" else Muon
+    return kind(network.parameters(), lr=rate, weight_decay=decay)

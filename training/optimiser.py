@@ -1,9 +1,8 @@
 """Muon (Jordan 2024) for convolutions: each step moves a weight along the orthogonal matrix nearest its gradient.
 
 Every direction of a layer's features then learns at the same pace, where gradient descent follows the few strongest;
-`benchmarks/training.md` has what that gains. Steps are scaled to the size of AdamW's (Liu 2025, "Muon is scalable"), so
-that one learning rate serves both; weights that map no features to features (norms, biases, the first layer, the heads)
-are left to AdamW (Loshchilov 2019).
+`benchmarks/training.md` has what that gains. Weights that map no features to features (norms, biases, the first layer,
+the heads) are left to AdamW (Loshchilov 2019).
 """
 
 from __future__ import annotations
@@ -17,27 +16,17 @@ from skipseg.training.parallel import part, whole
 
 FEWEST_FEATURES = 8  # on both sides of a weight, for it to be a map of features to features
 MOMENTUM = 0.95
-LIKE_ADAM = 0.2  # root mean square of AdamW's steps in units of the learning rate, as measured by Liu 2025
+SPECTRAL = 10.0  # spectral norm of a step in units of the learning rate
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steep at zero; singular values end in 0.7 to 1.2, which is as good as 1
 ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised momentum for maps of features, AdamW for the rest; decoupled weight decay for both.
+    """Orthogonalised momentum for maps of features, AdamW for the rest; decoupled weight decay for both."""
 
-    ``products`` is the number format of the large matrix products: bf16 where the hardware multiplies it natively.
-    """
-
-    def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        lr: float,
-        weight_decay: float,
-        products: torch.dtype = torch.float32,
-    ) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
-        self.products = products
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -49,13 +38,8 @@ class Muon(torch.optim.Optimizer):
                 if weights.grad is None:
                     continue
                 weights.mul_(1 - group["lr"] * group["weight_decay"])
-                weights.sub_(self._update(weights), alpha=group["lr"])
-
-    def _update(self, weights: Tensor) -> Tensor:
-        assert weights.grad is not None
-        if maps_features(weights):
-            return _muon(weights.grad, self.state[weights], self.products)
-        return _adam(weights.grad, self.state[weights])
+                update = _muon if maps_features(weights) else _adam
+                weights.sub_(update(weights.grad, self.state[weights]), alpha=group["lr"])
 
 
 def maps_features(weights: Tensor) -> bool:
@@ -63,31 +47,32 @@ def maps_features(weights: Tensor) -> bool:
     return weights.ndim > 2 and min(weights.shape[:2]) >= FEWEST_FEATURES
 
 
-def orthogonalised(matrix: Tensor, products: torch.dtype = torch.float32) -> Tensor:
+def orthogonalised(matrix: Tensor) -> Tensor:
     """About U Vᵀ of the singular value decomposition U S Vᵀ of ``matrix`` (rows, columns), by Newton-Schulz iterations.
 
-    They run on the Gram matrix of the shorter side: two products with the long one, where the textbook form has ten.
+    They run on the Gram matrix of the shorter side: two products with the long one, where the textbook form has ten. In
+    fp32: rounded to bf16 a Gram matrix has negative eigenvalues, which the iterations blow up.
     """
     if len(matrix) > matrix.shape[1]:
-        return orthogonalised(matrix.T, products).T
+        return orthogonalised(matrix.T).T
     a, b, c = QUINTIC
-    rows = (matrix / matrix.norm().clamp_min(1e-7)).to(products)
-    gram = (rows @ rows.T).float()
+    rows = matrix.float() / matrix.norm().float().clamp_min(1e-7)
+    gram = rows @ rows.T
     identity = torch.eye(len(gram), device=gram.device)
-    whole = identity
+    so_far = identity
     for _ in range(ITERATIONS):
         turn = a * identity + b * gram + c * gram @ gram
-        whole, gram = turn @ whole, turn @ gram @ turn
-    nearest: Tensor = (whole.to(products) @ rows).to(matrix.dtype)
+        so_far, gram = turn @ so_far, turn @ gram @ turn
+    nearest: Tensor = (so_far @ rows).to(matrix.dtype)
     return nearest
 
 
-def _muon(gradient: Tensor, state: dict[str, Tensor], products: torch.dtype) -> Tensor:
+def _muon(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
     if not state:
         state["momentum"] = torch.zeros_like(gradient)
     momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
     ahead = gradient.lerp(momentum, MOMENTUM).flatten(1)  # Nesterov's
-    step: Tensor = orthogonalised(whole(ahead), products) * (LIKE_ADAM * float(max(ahead.shape)) ** 0.5)
+    step: Tensor = orthogonalised(whole(ahead)) * (SPECTRAL * max(1.0, len(ahead) / ahead.shape[1]) ** 0.5)
     return part(step.view(gradient.shape), like=gradient)
 
 

@@ -7,16 +7,23 @@ from torch import nn
 from skipseg.training.optimiser import Muon, maps_features, orthogonalised
 
 
-@pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(24, 200), (200, 24), (64, 64)])
-def test_a_matrix_becomes_nearly_orthogonal_in_the_same_directions(shape, products):
+def test_a_matrix_becomes_nearly_orthogonal_in_the_same_directions(shape):
     torch.manual_seed(0)
     matrix = torch.randn(shape) * torch.logspace(-1, 0, shape[1])
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     half = min(shape) // 2  # the weakest directions of a square matrix drown in rounding
-    turned = (left.T @ orthogonalised(matrix, products) @ right.T)[:half, :half]
+    turned = (left.T @ orthogonalised(matrix) @ right.T)[:half, :half]
     assert turned.diagonal().sub(1).abs().max() < 0.35
     assert (turned - torch.diag(turned.diagonal())).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("strengths", [(0, -8), (0, -3), (0, 0)])
+def test_no_direction_is_blown_up_however_weak_it_is(strengths):
+    """As of real gradients: a few directions strong, the others down to a millionth of them."""
+    torch.manual_seed(0)
+    matrix = torch.linalg.qr(torch.randn(500, 64))[0] * torch.logspace(*strengths, 64)
+    assert torch.linalg.matrix_norm(orthogonalised(matrix), 2) < 1.35
 
 
 def test_only_maps_of_features_to_features_are_orthogonalised():
@@ -38,15 +45,6 @@ def test_the_rest_moves_as_with_adamw():
         for optimiser in optimisers:
             optimiser.step()
     torch.testing.assert_close(ours, theirs)
-
-
-def test_a_convolution_moves_about_as_far_as_with_adamw():
-    torch.manual_seed(0)
-    weights = nn.Parameter(torch.zeros(32, 32, 3, 3, 3))
-    optimiser = Muon([weights], lr=1.0, weight_decay=0)
-    weights.grad = torch.randn_like(weights)
-    optimiser.step()
-    assert 0.1 < weights.detach().square().mean().sqrt() < 0.3
 
 
 def test_what_is_frozen_stays_and_a_zero_gradient_is_harmless():
