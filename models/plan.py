@@ -36,6 +36,8 @@ class Channel(BaseModel):
     def _agrees_with_itself(self) -> Channel:
         if self.clip_percent is not None and not 0 <= self.clip_percent[0] < self.clip_percent[1] <= 100:
             raise ValueError(f"clip_percent needs two percentiles, 0 <= low < high <= 100, got {self.clip_percent}")
+        if self.low > self.high:
+            raise ValueError(f"channel {self.name}: low must not lie above high, got {self.low:g} and {self.high:g}")
         return self
 
 

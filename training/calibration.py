@@ -74,7 +74,7 @@ def reliability_of(scores: Tensor, truth: NDArray[np.integer]) -> Reliability:
     ``scores`` (classes, X, Y, Z) are logits; ``truth`` (X, Y, Z) holds class indices on the same grid, and an index
     beyond the classes for what the network does not know.
     """
-    classes = torch.from_numpy(truth.astype(np.int64)).to(scores.device)
+    classes = torch.from_numpy(truth.astype(np.int32)).to(scores.device)
     found = torch.cat([slab.argmax(0) > 0 for slab in slabs(scores)])
     box = _box((found | (classes > 0)).cpu().numpy())
     inside, classes = scores[(slice(None), *box)], classes[box]

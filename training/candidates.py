@@ -178,7 +178,7 @@ def _network(
     else:
         strides, kernels = pyramid(wanted, grid.millimetres, _most(given) or len(widths), stem)
     depth = len(strides)
-    _check_depth(given, depth, len(widths))
+    _check_depth(given, depth)
     return _patch(given, wanted, strides), UNetRecipe(
         dimensions=fingerprint.dimensions,
         channels=len(fingerprint.channels),
@@ -197,7 +197,7 @@ def _most(given: Overrides) -> int:
     return max(len(entries or ()) for entries in (given.widths, given.kernels, given.blocks))
 
 
-def _check_depth(given: Overrides, depth: int, widths: int) -> None:
+def _check_depth(given: Overrides, depth: int) -> None:
     if (asked := _most(given)) and asked != depth:
         name = next(name for name in ("widths", "kernels", "blocks") if getattr(given, name))
         raise PlanError(

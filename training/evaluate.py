@@ -154,9 +154,10 @@ def _confusion(mask: LabelVoxels, truth: LabelVoxels, labels: Labels) -> NDArray
     count = len(labels)
     index = np.full(int(max(mask.max(initial=0), *labels.values)) + 1, count)
     index[list(labels.values)] = np.arange(count)
-    return np.bincount((index[truth] * (count + 1) + index[mask]).ravel(), minlength=count * (count + 1)).reshape(
-        count, count + 1
-    )
+    counts = np.zeros(count * (count + 1), dtype=np.int64)
+    for true, found in zip(truth, mask, strict=True):  # plane by plane: whole scans of such numbers take gigabytes
+        counts += np.bincount((index[true] * (count + 1) + index[found]).ravel(), minlength=len(counts))
+    return counts.reshape(count, count + 1)
 
 
 def _own_stem(case: Case) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from math import sqrt
 from typing import Literal
 
 import numpy as np
@@ -174,9 +175,17 @@ def _outliers(values: NDArray[np.float32]) -> float:
     """The deviation of a channel's content, times that of the same values clipped to their inner 99 percent."""
     if not len(values):
         return 1.0
-    clipped = np.clip(values, *np.percentile(values[:: max(len(values) // RANKED, 1)], INNER))
-    inner = float(clipped.std(dtype=np.float64))
-    return float(values.std(dtype=np.float64)) / inner if inner > 0 else 1.0
+    low, high = np.percentile(values[:: max(len(values) // RANKED, 1)], INNER)
+    inner = _deviation(values, float(low), float(high))
+    return _deviation(values) / inner if inner > 0 else 1.0
+
+
+def _deviation(values: NDArray[np.float32], low: float = -np.inf, high: float = np.inf) -> float:
+    """Of values (n,) clipped to a range, a few at a time: in double precision a large scan takes gigabytes."""
+    parts = [values[start : start + RANKED] for start in range(0, len(values), RANKED)]
+    mean = sum(float(part.clip(low, high).sum(dtype=np.float64)) for part in parts) / len(values)
+    squares = sum(float(np.square(part.clip(low, high).astype(np.float64) - mean).sum()) for part in parts)
+    return sqrt(squares / len(values))
 
 
 def _summary(dataset: Dataset, measured: Sequence[_Measured]) -> Fingerprint:

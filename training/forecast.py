@@ -43,7 +43,7 @@ def expected(
         steps=None if room is None else int(room / timing.seconds),
         preparing_seconds=_preparing_seconds(fingerprint, kept_out),
         fitting_seconds=room,
-        evaluating_seconds=_evaluating_seconds(chosen, kept_out, overlap, timing.seconds),
+        evaluating_seconds=_evaluating_seconds(chosen, fingerprint, kept_out, overlap, timing.seconds),
         memory_bytes=chosen.memory_bytes,
     )
 
@@ -52,7 +52,7 @@ def fitting_seconds(
     chosen: Candidate, fingerprint: Fingerprint, minutes: float, kept_out: int, overlap: float, step_seconds: float
 ) -> float:
     """What is left of a run's minutes; evaluation takes at most a third of them."""
-    evaluating = min(_evaluating_seconds(chosen, kept_out, overlap, step_seconds), 20 * minutes)
+    evaluating = min(_evaluating_seconds(chosen, fingerprint, kept_out, overlap, step_seconds), 20 * minutes)
     left = 60 * minutes - _preparing_seconds(fingerprint, kept_out) - evaluating
     return max(left * (1 - MEANWHILE), 0.0)
 
@@ -62,8 +62,10 @@ def _preparing_seconds(fingerprint: Fingerprint, kept_out: int) -> float:
     return START_SECONDS + (fingerprint.cases + kept_out) * voxels * READ_SECONDS_PER_VOXEL
 
 
-def _evaluating_seconds(chosen: Candidate, kept_out: int, overlap: float, step_seconds: float) -> float:
-    """Of segmenting, scoring and reporting the scans kept out, tile by tile."""
+def _evaluating_seconds(
+    chosen: Candidate, fingerprint: Fingerprint, kept_out: int, overlap: float, step_seconds: float
+) -> float:
+    """Of segmenting, scoring and reporting the scans kept out, tile by tile, in 2D slice by slice."""
     if kept_out == 0:
         return 0.0
     along = [
@@ -71,5 +73,6 @@ def _evaluating_seconds(chosen: Candidate, kept_out: int, overlap: float, step_s
         for side, tile in zip(chosen.grid.shape, chosen.patch, strict=True)
     ]
     a_tile = step_seconds / chosen.batch / (1 + BACKWARD)
-    voxels = prod(chosen.grid.shape)
-    return REPORT_SECONDS + kept_out * (prod(along) * a_tile + SCORE_SECONDS_PER_VOXEL * voxels)
+    slices = fingerprint.shape[2].median if fingerprint.dimensions == 2 else 1
+    a_slice = prod(along) * a_tile + SCORE_SECONDS_PER_VOXEL * prod(chosen.grid.shape)
+    return REPORT_SECONDS + kept_out * slices * a_slice

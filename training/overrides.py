@@ -24,7 +24,7 @@ LOOSE = frozenset({"batch", "flips", "learning_rate", "whole_batch_dice"})  # wh
 class ChannelChoice(BaseModel):
     """How one channel is normalised; what is not told is measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: Normalisation
     low: float | None = None
@@ -32,6 +32,11 @@ class ChannelChoice(BaseModel):
     mean: float | None = None
     std: Annotated[float, Field(gt=0)] | None = None
     clip_percent: tuple[float, float] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_method_alone(cls, given: Any) -> Any:
+        return {"method": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> ChannelChoice:
@@ -52,7 +57,7 @@ class Overrides(BaseModel):
     orientation: str | None = None  # such as RAS, or "as stored"
     spacing: tuple[Annotated[float, Field(ge=1e-3, le=1e3)], ...] | Literal["as stored"] | None = None  # mm
     crop_to_content: bool | None = None
-    normalisation: dict[str, Normalisation | ChannelChoice] = Field(default_factory=dict)
+    normalisation: dict[str, ChannelChoice] = Field(default_factory=dict)
     patch: tuple[Count, ...] | None = None
     overlap: Annotated[float, Field(ge=0, lt=0.95)] | None = None
     batch: Annotated[int, Field(ge=1, le=4096)] | None = None
@@ -131,6 +136,7 @@ def _told(problem: ValidationError) -> str:
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
         known = ", ".join(name for name in Overrides.model_fields if name != "about")
         return f"there is no field {field!r}; known are {known}"
-    where = "".join(f"[{part}]" for part in first["loc"][1:] if isinstance(part, int))
+    named = (int, str) if field == "normalisation" else (int,)  # other names are of kinds that were tried
+    where = "".join(f"[{part}]" for part in first["loc"][1:] if isinstance(part, named))
     told = first["msg"].removeprefix("Value error, ")
     return f"{field}{where}: {told[:1].lower() + told[1:]}; got {str(first['input'])[:60]}"

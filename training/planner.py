@@ -155,13 +155,11 @@ def _planned(
     )
 
 
-def _channel(measured: ChannelIntensities, choice: str | ChannelChoice | None) -> Channel:
+def _channel(measured: ChannelIntensities, choice: ChannelChoice | None) -> Channel:
     """As a person says, or else: CT alike everywhere, all else by each scan's own values, without wild ones."""
     if choice is None:
         method = "fixed" if measured.is_ct else "robust" if measured.outliers.maximum > WILD else "zscore"
-        choice = ChannelChoice.model_validate({"method": method})
-    elif isinstance(choice, str):
-        choice = ChannelChoice.model_validate({"method": choice})
+        choice = ChannelChoice.model_validate(method)
     if choice.method != "fixed":
         clip = (choice.clip_percent or ROBUST_PERCENT) if choice.method == "robust" else None
         return Channel(name=measured.name, clip_percent=clip)

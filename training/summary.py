@@ -165,17 +165,24 @@ def _intervals(names: Sequence[str], cases: Sequence[CaseScore], subjects: Seque
     drawn = resample(len(cases), subjects)
     if drawn is None:
         return Intervals(mean=AgreementInterval(), labels={name: AgreementInterval() for name in names})
-    draws = {name: {number: means(_column(name, number, cases), drawn) for number in NUMBERS} for name in names}
+    of_mean, of_labels = {}, {name: dict[str, Interval | None]() for name in names}
+    for number in NUMBERS:
+        columns = [_column(name, number, cases) for name in names]
+        draws = [means(column, drawn) for column in columns]
+        of_mean[number] = interval(_over_labels(draws)) if _several(columns, subjects) else None
+        for name, column, samples in zip(names, columns, draws, strict=True):
+            of_labels[name][number] = interval(samples) if _several([column], subjects) else None
     return Intervals(
-        mean=AgreementInterval(
-            **{number: interval(_over_labels([of[number] for of in draws.values()])) for number in NUMBERS}
-        ),
-        labels={
-            name: AgreementInterval(**{number: interval(samples) for number, samples in of.items()})
-            for name, of in draws.items()
-        },
+        mean=AgreementInterval(**of_mean),
+        labels={name: AgreementInterval(**off) for name, off in of_labels.items()},
         drawn_by="case" if subjects is None else "group",
     )
+
+
+def _several(columns: Sequence[NDArray[np.float64]], subjects: Sequence[str] | None) -> bool:
+    """Whether two cases or groups have a number: a single one would be drawn alone, and look certain."""
+    having = np.flatnonzero(np.isfinite(columns).any(axis=0))
+    return len({i if subjects is None else subjects[i] for i in having.tolist()}) > 1
 
 
 def _column(name: str, number: str, cases: Sequence[CaseScore]) -> NDArray[np.float64]:

@@ -70,6 +70,15 @@ def test_each_field_is_taken_and_the_rest_is_planned(given, found):
     assert "from the plan file" in explain(training)
 
 
+def test_a_2d_network_for_volumes_is_expected_to_segment_every_slice():
+    about = Circumstances(minutes=600, kept_out=5, given=Overrides(dimensions=2))
+    few, all_ = (
+        make_plan(fingerprint((200, 200, slices)), CPU, MEMORY, circumstances=about).expected.evaluating_seconds
+        for slices in (10, 100)
+    )
+    assert all_ > 3 * few
+
+
 def test_choices_hold_whatever_the_time():
     for minutes in (3, 600):
         training = planned({"patch": [32, 48, 32], "widths": [8, 16, 32]}, minutes=minutes)
@@ -109,7 +118,9 @@ def test_toml_is_read_too(tmp_path):
         ({"kernels": [[2, 3, 3]] * 4}, ["kernels", "odd"]),
         ({"normalisation": {"T7": "zscore"}}, ["normalisation", "'T7'", "MR"]),
         ({"normalisation": {"MR": "histogram"}}, ["normalisation", "zscore"]),
-        ({"normalisation": {"MR": {"method": "zscore", "low": 2}}}, ["normalisation", "fixed"]),
+        ({"normalisation": {"MR": {"method": "zscore", "low": 2}}}, ["normalisation[MR]", "belong to"]),
+        ({"normalisation": {"MR": {"method": "fixed", "low": 9, "high": 0}}}, ["channel MR", "low", "9 and 0"]),
+        ('{"normalisation": {"MR": {"method": "fixed", "high": Infinity}}}', ["normalisation[MR][high]", "finite"]),
         ({"patch": [640, 640, 640]}, ["patch", "GiB"]),
         ("{", ["JSON"]),
         ("[1]", ["named fields"]),

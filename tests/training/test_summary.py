@@ -49,6 +49,16 @@ def test_groups_widen_the_interval():
     assert low[1] < low[0] < high[0] < high[1]
 
 
+def test_a_label_of_a_single_case_or_group_has_no_interval_which_would_look_certain():
+    cases = [case("a 1", 0.5), case("a 2", 0.7), case("b", None, 0, 0), case("c", None, 0, 0)]
+    low, high = summary(*cases).intervals.labels["rod"].dice
+    assert low < high
+    for some, groups in ((cases[1:], None), (cases, {"a 1": "a", "a 2": "a"})):
+        off = summary(*some, groups=groups).intervals
+        assert off.labels["rod"].dice is None
+        assert off.mean.dice is None
+
+
 def test_volumes_are_compared_by_bias_limits_and_correlation():
     found = summary(case("a", 1, 100, 110), case("b", 1, 200, 190), case("c", 1, 300, 330), case("d", None, 0, 0))
     volume = found.volumes["rod"]
