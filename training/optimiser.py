@@ -16,7 +16,7 @@ from skipseg.training.parallel import part, whole
 
 FEWEST_FEATURES = 8  # on both sides of a weight, for it to be a map of features to features
 MOMENTUM = 0.95
-SPECTRAL = 10.0  # spectral norm of a step in units of the learning rate
+SPECTRAL = 25.0  # norm of a step in units of the learning rate, so that one rate serves AdamW too: measured
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steep at zero; singular values end in 0.7 to 1.2, which is as good as 1
 ITERATIONS = 5

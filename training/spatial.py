@@ -25,7 +25,7 @@ class SpatialSettings:
     """How patches are drawn; angles in degrees."""
 
     foreground_share: float = 0.5  # of patches centred on a voxel of a label drawn uniformly
-    turn_share: float = 0.3  # of patches rotated and scaled
+    turn_share: float = 0.6  # of patches rotated and scaled
     degrees: float = 20.0  # largest rotation about each axis
     scale: tuple[float, float] = (0.8, 1.25)
     flips: tuple[bool, ...] = (True, True, True)  # axes that may be mirrored
