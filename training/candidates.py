@@ -9,11 +9,13 @@ from statistics import median
 
 from skipseg.models.errors import PlanError
 from skipseg.models.networks.recipes import UNetRecipe
+from skipseg.models.scans.limits import DEFAULT_LIMITS
 from skipseg.training.costs import training_bytes
 from skipseg.training.effort import (
     MEMORY_SHARE,
     NEAR_SIGHT,
     POOR_SIGHT,
+    SMALLEST_BATCH,
     STEM_PATCH,
     STEPS_FOR_FINE,
     WORTH_LOOKING,
@@ -51,6 +53,11 @@ class Candidate:
         """The share of a median scan that one patch sees."""
         return prod(min(tile / side, 1.0) for tile, side in zip(self.patch, self.grid.shape, strict=True))
 
+    @property
+    def answer_bytes(self) -> float:
+        """Of a median scan and all its scores on the grid, as ``Limits.check_network`` counts them."""
+        return prod(self.grid.shape) * (self.recipe.channels + self.recipe.classes) * 4
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -67,6 +74,7 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """All that suits the data and fits into ``memory``, each once, from the most wanted to the least.
 
+    Where some can, those that cannot segment a median scan within the limits for one are left out.
     Raises ``PlanError`` when nothing fits, not even the smallest patch.
     """
     levels = _levels(fingerprint, efforts, given)
@@ -85,7 +93,7 @@ def candidates(
             found.append(made)
     if not found:
         raise problems[0] if problems else PlanError(_too_large(given, memory))
-    return tuple(found)
+    return tuple(option for option in found if option.answer_bytes <= DEFAULT_LIMITS.network_bytes) or tuple(found)
 
 
 def choose(timings: Sequence[Timing]) -> int:
@@ -146,7 +154,7 @@ def _may_be_coarser(fingerprint: Fingerprint, given: Overrides) -> bool:
 def _candidate(
     fingerprint: Fingerprint, effort: Effort, level: int, coarsest: int, memory: int, given: Overrides
 ) -> Candidate | None:
-    """The largest patch of an effort that fits into memory, None when none does."""
+    """The largest patch of an effort that fits into memory, and as many of it; None when none does."""
     axes, grid = fingerprint.dimensions, own_grid(fingerprint, given)
     grid = grid.coarser() if level == 4 else grid
     stem = grid.stem() if level > 1 else None
@@ -155,13 +163,11 @@ def _candidate(
     enough = max(effort.enough_steps, WORTH_LOOKING) * STEPS_FOR_FINE**finer if finer else effort.enough_steps
     while voxels >= SMALLEST_PATCH**axes:
         patch, recipe = _network(fingerprint, effort, grid, stem, voxels, given)
-        batch = given.batch or effort.patches(axes, prod(patch) / prod(stem or (1,)))
-        needed = training_bytes(recipe, patch, batch)
-        while needed > MEMORY_SHARE * memory and given.patch and not given.batch and batch > 1:
-            batch -= 1
-            needed = training_bytes(recipe, patch, batch)
-        if needed <= MEMORY_SHARE * memory:
-            return Candidate(effort.name, level, grid, patch, batch, recipe, needed, enough)
+        most = given.batch or effort.patches(axes, prod(patch) / prod(stem or (1,)))
+        least = most if given.batch else 1 if given.patch else SMALLEST_BATCH
+        for batch in range(most, least - 1, -1):  # fewer patches before smaller ones, which see less
+            if (needed := training_bytes(recipe, patch, batch)) <= MEMORY_SHARE * memory:
+                return Candidate(effort.name, level, grid, patch, batch, recipe, needed, enough)
         if given.patch:
             return None
         voxels /= 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -85,7 +85,7 @@ def make_plan(
         place, timings = _settled(fingerprint, options, device, about)
         return _planned(fingerprint, timings, place, device, about)
     except ValidationError as problem:
-        raise PlanError(f"plan file: {problem.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise PlanError(_told(problem, "plan file" if given.chosen else "no plan suits these data")) from None
 
 
 def explain(training: TrainingPlan) -> str:
@@ -94,12 +94,13 @@ def explain(training: TrainingPlan) -> str:
     return "\n".join(lines + ([table(training.expected)] if training.expected else []))
 
 
-def mirrored(fingerprint: Fingerprint) -> tuple[bool, ...]:
+def mirrored(fingerprint: Fingerprint, others: Sequence[str] = ()) -> tuple[bool, ...]:
     """Which axes training may mirror: of pictures all, since they have no up. Scans lie in the patient's axes, where
-    mirror images do not occur, but for left-right, which helps where cases are few and no label names a side."""
+    mirror images do not occur, but for left-right, which helps where cases are few and no label names a side: none of
+    the dataset's, and none of the ``others`` that the network has."""
     if _pictures(fingerprint):
         return (True, True)
-    sided = any(SIDED.search(label.name) for label in fingerprint.labels)
+    sided = any(SIDED.search(name) for name in (*(label.name for label in fingerprint.labels), *others))
     helps = fingerprint.cases < FEW_CASES and not sided
     return tuple(helps and code in "LR" for code in fingerprint.orientation[: fingerprint.dimensions])
 
@@ -171,6 +172,11 @@ def _channel(measured: ChannelIntensities, choice: ChannelChoice | None) -> Chan
         mean=_first(choice.mean, measured.mean),
         std=_first(choice.std, max(measured.std, 1e-6)),
     )
+
+
+def _told(problem: ValidationError, where: str) -> str:
+    first = problem.errors()[0]
+    return ": ".join([where, *map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])
 
 
 def _first(given: float | None, measured: float) -> float:

@@ -8,7 +8,7 @@ from fingerprints import KINDS, fingerprint
 
 from skipseg.training.candidates import Timing, candidates, choose, settle
 from skipseg.training.costs import guessed_seconds, training_bytes
-from skipseg.training.effort import LADDERS, SMALL_CPU
+from skipseg.training.effort import GPU, LADDERS, SMALL_CPU, SMALLEST_BATCH
 from skipseg.training.overrides import Overrides
 from skipseg.training.planner import Circumstances, make_plan
 from skipseg.training.probe import Probe, step_seconds
@@ -106,6 +106,21 @@ def test_every_candidate_fits_into_memory():
         for option in ladder(kind, 2 * 2**30):
             assert option.memory_bytes < 2 * 2**30
             assert option.memory_bytes == training_bytes(option.recipe, option.patch, option.batch)
+
+
+def test_less_memory_means_fewer_patches_before_smaller_ones():
+    pictures = KINDS["colour pictures"]
+    sizes = [candidates(pictures, [GPU], memory * 2**30, Overrides())[0] for memory in (32, 8, 2)]
+    assert sizes[0].patch == sizes[1].patch
+    assert sizes[0].batch > sizes[1].batch
+    assert sizes[1].sight > sizes[2].sight
+    assert sizes[2].batch >= SMALLEST_BATCH
+
+
+def test_a_grid_that_scans_cannot_be_segmented_on_is_not_trained_on_where_another_will_do():
+    bodies = fingerprint((512, 512, 600), (0.8, 0.8, 1), ("CT",), [f"organ {number}" for number in range(60)])
+    assert {option.coarser for option in ladder(bodies)} == {4}
+    assert {option.coarser for option in ladder(bodies.model_copy(update={"labels": bodies.labels[:9]}))} == {1, 2, 4}
 
 
 def test_the_plan_tells_what_was_compared_and_what_it_will_take():

@@ -71,6 +71,11 @@ def test_single_slices_of_a_scanner_keep_their_orientation_and_pictures_have_non
     assert (slices.plan.orientation, slices.plan.spacing, slices.flips) == ("RAS", (0.8, 0.8), (False, False))
 
 
+def test_more_labels_than_a_network_may_have_are_refused_by_that_name():
+    with pytest.raises(PlanError, match=r"these data: classes: .*1024"):
+        make_plan(fingerprint((64, 64, 64), labels=[f"label {number}" for number in range(1100)]), CPU, MEMORY)
+
+
 def test_scans_too_small_for_a_u_net_are_refused():
     with pytest.raises(PlanError, match="too small"):
         make_plan(fingerprint((5, 6, 4)), CPU, MEMORY)
