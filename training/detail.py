@@ -21,7 +21,7 @@ def coarsened(classes: NDArray[np.integer], spacing: Sequence[float], values: Se
 
     Sums of several cases divide into the Dice of what is left with what was there.
     """
-    boxes = find_objects(classes.astype(np.int32) + 1, max(values) + 1)
+    boxes = [tuple(slice(0, length) for length in classes.shape), *find_objects(classes, max(values))]
     counts = np.zeros((len(values), len(COARSER), 2), dtype=np.int64)
     for row, value in enumerate(values):
         for column, factor in enumerate(COARSER):

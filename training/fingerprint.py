@@ -22,7 +22,7 @@ from skipseg.models.scans.geometry import Geometry
 from skipseg.models.trust import count_pieces
 from skipseg.training.dataset import Case, Dataset, read_case
 from skipseg.training.detail import Counts, coarsened, kept, likely_spacing
-from skipseg.training.truth import PICTURES, LabelVoxels
+from skipseg.training.truth import PICTURES, LabelVoxels, counted
 
 INNER = (0.5, 99.5)  # percentiles of a scan that few outliers do not reach
 RANKED = 2**18  # values of a scan that percentiles are taken of
@@ -136,7 +136,7 @@ class _Measured:
 
 def _measure_case(dataset: Dataset, case: Case) -> _Measured:
     image, truth = read_case(dataset, case)
-    counts = np.bincount(truth.ravel(), minlength=max(dataset.labels.values) + 1)
+    counts = counted(truth, max(dataset.labels.values) + 1)
     where = content(image.voxels)
     return _Measured(
         geometry=image.geometry,
