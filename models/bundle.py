@@ -202,12 +202,13 @@ def save_bundle(
     """Write a bundle in one step: it is there whole, or not at all; an older one at ``folder`` is replaced.
 
     ``fields`` are those of ``BundleManifest`` but the checksum; the files of the folder ``evaluation`` are copied in.
-    Weights are stored as fp16 unless a value would leave its range, which halves the file.
+    Weights are stored as fp16 unless a value would leave its range, which halves the file. Raises ``OSError``, as when
+    the disk is full.
     """
     with replacing(folder) as draft:
         if evaluation is not None:
             shutil.copytree(evaluation, draft / "evaluation")
-        save_file({name: _stored(values) for name, values in network_state.items()}, draft / WEIGHTS)
+        _write_weights(network_state, draft / WEIGHTS)
         (draft / WEIGHTS).chmod(0o644)  # safetensors makes it its owner's alone; a server is often another user
         manifest = BundleManifest(weights_sha256=sha256(draft / WEIGHTS), **fields)
         (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -252,6 +253,13 @@ def sha256(path: Path) -> str:
     """The hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_weights(network_state: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file({name: _stored(values) for name, values in network_state.items()}, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written ({error})") from error
 
 
 def _stored(values: Tensor) -> Tensor:

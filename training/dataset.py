@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from skipseg.models.errors import DatasetError, SkipsegError
@@ -137,9 +138,16 @@ def image_checksum(case: Case) -> str:
     """SHA-256 over a case's image files: what it is known by under any name, its label mended or not."""
     total = hashlib.sha256()
     for path in case.images:
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        about = path.stat()
+        total.update(_digest(path, about.st_size, about.st_mtime_ns))
     return total.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _digest(path: Path, size: int, changed: int) -> bytes:
+    """SHA-256 of a file, which is asked for many times a run; one that has changed is read again."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _refuse_broken(listing: Listing) -> None:

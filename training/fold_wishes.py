@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from skipseg.models.bundle import MOST_MEMBERS
 from skipseg.models.errors import UsageError
+from skipseg.models.networks.recipes import MOST_WEIGHTS, NetworkRecipe
 from skipseg.training.parallel import Alone
 from skipseg.training.progress import Display
-from skipseg.training.setup import DEFAULT_MINUTES, FOLDED, TrainOptions
+from skipseg.training.setup import DEFAULT_MINUTES, FOLDED, SETUP, TrainOptions
 
 STUDENT_SHARE = 2.0  # of a member's time: each step of a network that is taught waits for every member's answer
 
@@ -32,6 +33,10 @@ class FoldWishes(BaseModel):
     def keep(self, work: Path, display: Display) -> None:
         """Note them in ``work``; raise ``UsageError`` when a run that is resumed was asked for something else."""
         path = work / FOLDED
+        if (work / SETUP).is_file() and not path.is_file():
+            raise UsageError(
+                f"the run in {work} was begun without --folds; ask for the same, or remove that folder to start anew"
+            )
         if path.is_file() and _read(path) != self:
             begun = _read(path)
             raise UsageError(
@@ -62,6 +67,15 @@ def check_folds(options: TrainOptions, team: Alone) -> int:
     if team.world > 1:
         raise UsageError("--folds trains its networks one after the other in one process; start it without torchrun")
     return options.folds
+
+
+def check_size(recipe: NetworkRecipe, folds: int, distil: bool) -> None:
+    """Raise ``UsageError`` when so many networks make no bundle, before hours go into them."""
+    if not distil and folds * recipe.weights > MOST_WEIGHTS:
+        raise UsageError(
+            f"{folds} networks of {recipe.weights:,} weights have more than the {MOST_WEIGHTS:,} that one bundle may "
+            f"hold; ask for at most {MOST_WEIGHTS // recipe.weights} folds, or for one network with --distil"
+        )
 
 
 def networks(folds: int, distil: bool) -> float:

@@ -15,7 +15,7 @@ from skipseg.training.course import Clock, Course
 from skipseg.training.dataset import Dataset
 from skipseg.training.distil import Distillation
 from skipseg.training.fit import Fitted
-from skipseg.training.fold_wishes import FoldWishes, check_folds, for_each
+from skipseg.training.fold_wishes import FoldWishes, check_folds, check_size, for_each
 from skipseg.training.outcome import Run, write_bundle, write_member
 from skipseg.training.parallel import Alone
 from skipseg.training.progress import Display
@@ -51,12 +51,13 @@ def train_folds(
     )
     wishes.keep(work, display)
     setup = decide(dataset, split, for_each(options), team.device, work, display)
+    check_size(setup.plan.plan.network, count, options.distil)
     conditions = Conditions(setup, team.device, display, team, options.track)
     cached = _cached(dataset, split, conditions, work)
     course = Course(dataset, split, folds, wishes, conditions, cached, work, Clock(started))
     _keep_back(course)
     members = _members(course)
-    student = _student(course, members) if options.distil and len(members) == count else None
+    student = _student(course, members) if options.distil and _complete(course, members) else None
     bundle = _written(out, course, members, student, options.name)
     shutil.rmtree(work)
     return bundle
@@ -139,6 +140,11 @@ def _members(course: Course) -> list[Bundle]:
     return members
 
 
+def _complete(course: Course, members: Sequence[Bundle]) -> bool:
+    """Whether every fold has its network, and none was broken off: whoever pressed Ctrl-C wants no more training."""
+    return len(members) == len(course.folds) and members[-1].folder.name == MEMBER
+
+
 def _fitted(course: Course, number: int, fold: Split, folder: Path) -> tuple[Fitted, float]:
     """The network of a fold, and the share of its budget that was used."""
     conditions = course.conditions
@@ -211,7 +217,7 @@ def _together(course: Course, members: Sequence[Bundle], student: Fitted | None)
         history=_one_after_another([read_rows(folder / HISTORY) for folder in folders]),
         steps=sum(record.steps for record in records) + last[0],
         seconds=sum(60 * record.minutes for record in records) + last[1],
-        interrupted=len(members) < len(course.folds),
+        interrupted=not _complete(course, members),
     )
 
 

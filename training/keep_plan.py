@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
@@ -27,8 +28,11 @@ def keep_plan(
     memory: int | None = None,
     hurried: bool = False,
     given: Overrides | None = None,
+    replayed: Sequence[str] = (),
 ) -> TrainingPlan:
     """The batch and the mirroring for a network that is there already; ``memory`` in bytes overrides what is free.
+
+    ``replayed`` names labels that only replayed datasets have: those too may be of one side, and rule mirroring out.
 
     Raises ``PlanError`` when the data do not fit the plan, or a batch of one does not fit into memory; ``UsageError``
     for ``given`` choices that are the base's.
@@ -40,7 +44,7 @@ def keep_plan(
     memory = memory or free_bytes(device)
     batch = given.batch or _batch(base, device, memory, hurried)
     needed = training_bytes(base.network, base.tile, batch)
-    flips = mirrored(fingerprint) if given.flips is None else given.flips
+    flips = mirrored(fingerprint, replayed) if given.flips is None else given.flips
     reasons = (
         f"orientation, spacing, normalisation, tile {'x'.join(map(str, base.tile))} and network: the base's",
         *_other_spacing(base, fingerprint),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from skipseg.models.bundle import Bundle, load_bundle
@@ -50,8 +51,7 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
         work = open_work(out, options.resume or not team.leads)
         check_without_folds(work, options)
         going_on, split = _begin(dataset, options, work, display, team.leads)
-    plan = going_on.plan if going_on else None
-    setup = team.told(lambda: decide(dataset, split, options, device, work, display, plan))
+    setup = team.told(lambda: _decided(dataset, split, options, device, work, display, going_on))
     cases = _cached(dataset, split, setup, work, display, going_on, team)
     judged = team.told(lambda: judge_base(going_on, dataset, split, device, setup, work, display) if going_on else None)
     conditions = Conditions(setup, device, display, team, options.track)
@@ -89,6 +89,21 @@ def _begin(
         return None, split_cases(dataset, options.validation, options.fold)
     split = split_anew(dataset, options, going_on, display)
     return going_on.apart_from(split), split
+
+
+def _decided(
+    dataset: Dataset,
+    split: Split,
+    options: TrainOptions,
+    device: torch.device,
+    work: Path,
+    display: Display,
+    going_on: Retraining | None,
+) -> Setup:
+    if going_on is None:
+        return decide(dataset, split, options, device, work, display)
+    names = [label.name for label in going_on.labels.foreground]
+    return decide(dataset, split, options, device, work, display, going_on.plan, names)
 
 
 def _cached(

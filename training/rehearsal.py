@@ -94,12 +94,22 @@ class Rehearsal:
         )
 
 
-def rehearsing(rehearsal: Rehearsal, budget: Budget) -> Callable[[State], None] | None:
-    """What sets, with the weights so far, how much of a budget is kept back; None where a few cases tell too little."""
+def rehearsing(rehearsal: Rehearsal, budget: Budget, say: Callable[[str], None]) -> Callable[[State], None] | None:
+    """What sets, with the weights so far, how much of a budget is kept back; None where a few cases tell too little.
+
+    A rehearsal that fails, as on a full disk, is told and changes nothing: the training goes on with the guess.
+    """
     cases = len(rehearsal.cases)
     if budget.seconds is None or cases < 2 * CASES:
         return None
     cost = budget.reserve * CASES / cases
     if cases < MANY and cost > SHARE * budget.seconds:
         return None
-    return lambda weights: budget.keep_back(rehearsal.seconds(weights))
+
+    def rehearse(weights: State) -> None:
+        try:
+            budget.keep_back(rehearsal.seconds(weights))
+        except (OSError, torch.OutOfMemoryError) as error:
+            say(f"how long the evaluation takes is not known, only guessed ({error}); the training goes on")
+
+    return rehearse

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -121,8 +121,9 @@ def decide(
     work: Path,
     display: Display,
     base: Plan | None = None,
+    replayed: Sequence[str] = (),
 ) -> Setup:
-    """The setup on disk when a run is resumed, a new one otherwise; with the plan ``base`` for a retrained model."""
+    """The setup on disk when a run is resumed, a new one otherwise; ``base`` and ``replayed`` as in ``plan_for``."""
     path, digest = work / SETUP, checksum(dataset)
     names = tuple(case.name for case in split.training), tuple(case.name for case in split.validation)
     if path.is_file():
@@ -140,7 +141,16 @@ def decide(
         epochs=options.epochs,
         target_dice=options.target_dice,
         precision=fastest_precision(device),
-        plan=plan_for(dataset, split, minutes, device, options.memory, base=base, overrides=options.overrides),
+        plan=plan_for(
+            dataset,
+            split,
+            minutes,
+            device,
+            options.memory,
+            base=base,
+            overrides=options.overrides,
+            replayed=replayed,
+        ),
     )
     display.say(explain(setup.plan))
     draft = path.with_suffix(".writing")
@@ -158,16 +168,17 @@ def plan_for(
     progress: Callable[[int, int], None] | None = None,
     base: Plan | None = None,
     overrides: Path | None = None,
+    replayed: Sequence[str] = (),
 ) -> TrainingPlan:
     """The plan for the training cases of a split and the time there is; ``progress(done, total)`` while measuring.
 
-    A plan ``base`` to keep to leaves only batch and mirroring open; ``overrides`` names a file of choices made by a
-    person. Steps are timed where minutes are enough for it.
+    A plan ``base`` to keep to leaves only batch and mirroring open; labels that ``replayed`` cases have count for the
+    latter. ``overrides`` names a file of choices made by a person. Steps are timed where minutes are enough for it.
     """
     given = read_overrides(overrides) if overrides else Overrides()
     fingerprint = measure(replace(dataset, cases=split.training), progress)
     if base is not None:
-        planned = keep_plan(base, fingerprint, device, memory, hurried(minutes, device), given)
+        planned = keep_plan(base, fingerprint, device, memory, hurried(minutes, device), given, replayed)
     else:
         probe = Probe.within(minutes, device, fastest_precision(device))
         circumstances = Circumstances(minutes, len(split.validation), given, probe)

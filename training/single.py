@@ -86,7 +86,9 @@ def fit_one(
         precision=setup.precision,
         checkpoint=folder / CHECKPOINT,
         validate=_looks(conditions, learning, budget) if team.leads else None,
-        rehearse=rehearsing(learning.rehearsal, budget) if team.leads and learning.rehearsal else None,
+        rehearse=rehearsing(learning.rehearsal, budget, conditions.display.say)
+        if team.leads and learning.rehearsal
+        else None,
         watch=conditions.display.moment,
         target=setup.target_dice,
         trackers=open_trackers(conditions.track, folder, conditions.display.say) if team.leads else (),
@@ -107,7 +109,7 @@ def _settings(pace: FitSettings, plan: TrainingPlan) -> FitSettings:
 
 def _looks(conditions: Conditions, learning: Learning, budget: Budget) -> Callable[[State], float] | None:
     if conditions.setup.target_dice is not None:
-        return learning.validation.aiming()
+        return learning.validation.aiming(budget.seconds or float("inf"))
     return learning.validation.within(budget.seconds or float("inf"))
 
 
@@ -121,6 +123,8 @@ def steps_budget(setup: Setup, learning: Learning, processes: int = 1) -> Budget
 
 def check_learned(fitted: Fitted, display: Display) -> None:
     """A network that has learned nothing is no outcome."""
+    if fitted.steps == 0 and fitted.interrupted:
+        raise UsageError("interrupted before the first step: nothing was learned, and no bundle is left")
     if fitted.steps == 0:
         raise UsageError("there was no time for a single step: reading the data took it all; give more --minutes")
     if fitted.steps < FEW_STEPS:

@@ -78,6 +78,33 @@ def read_rows(path: Path) -> list[Row]:
         return []
 
 
+class Unneeded:
+    """A tracker that a training can do without: when it fails (a server is gone, a disk is full) ``say`` is told once,
+    and it is asked no more."""
+
+    def __init__(self, tracker: Tracker, say: Callable[[str], None]) -> None:
+        self.tracker, self.say = tracker, say
+        self._failed = False
+
+    def begin(self, rows: Sequence[Row]) -> None:
+        self._ask(lambda: self.tracker.begin(rows))
+
+    def row(self, row: Row) -> None:
+        self._ask(lambda: self.tracker.row(row))
+
+    def close(self) -> None:
+        self._ask(self.tracker.close)
+
+    def _ask(self, request: Callable[[], None]) -> None:
+        if self._failed:
+            return
+        try:
+            request()
+        except Exception as error:  # noqa: BLE001 - other people's code, and nothing of ours hangs on it
+            self._failed = True
+            self.say(f"{type(self.tracker).__name__} is followed no more ({error}); the training goes on")
+
+
 class TensorBoard:
     """Rows as scalars for ``tensorboard --logdir``, at ``folder``."""
 
@@ -144,7 +171,7 @@ def open_trackers(wanted: str | None, folder: Path, say: Callable[[str], None]) 
     work = next((place for place in (folder, *folder.parents) if place.suffix == WORK), folder)
     name = Path(work.name.removesuffix(WORK)) / folder.relative_to(work)
     if wanted == "tensorboard":
-        trackers.append(TensorBoard(work.parent / "runs" / name))
+        trackers.append(Unneeded(TensorBoard(work.parent / "runs" / name), say))
     if wanted == "mlflow":
-        trackers.append(MLflow(name.as_posix()))
+        trackers.append(Unneeded(MLflow(name.as_posix()), say))
     return trackers

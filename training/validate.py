@@ -23,6 +23,7 @@ from skipseg.training.cache import CachedCase, CaseFiles
 LOOKED_AT = 6  # cases at most; the figure is an impression, the evaluation at the end is on all of them
 AIMED_WITH = 24  # cases at most, when their Dice decides when a training ends
 LOOK_SHARE = 0.01  # of the budget that one look may take
+AIM_SHARE = 0.05  # the same of a look that decides when a training ends
 EVALUATION_SECONDS = 5.0  # of the report and the bundle
 TIMING_SECONDS = 0.5
 SECONDS_PER_VOXEL = 3e-7  # surface distances and writing
@@ -33,36 +34,45 @@ class Validation:
 
     def __init__(self, cases: Sequence[CaseFiles], plan: Plan, device: torch.device, precision: Precision) -> None:
         self.cases, self.plan = list(cases), plan
+        self._asked = [case for case in cases if case.foreground]  # no other has a Dice
         self.looked_at = LOOKED_AT
         self.device, self.precision = device, precision
         self.network = build(plan.network).to(device).eval()
         a_tile = self._tile_seconds() if cases else 0.0
-        shapes = [case.open().classes.shape for case in cases]
-        self._voxels = sum(prod(shape) for shape in shapes)
-        self._seconds = [a_tile * self._tiles(shape) for shape in shapes]
+        self._voxels = sum(prod(case.open().classes.shape) for case in cases)
+        self._all_seconds = sum(self._seconds_of(case, a_tile) for case in cases)
+        self._seconds = [self._seconds_of(case, a_tile) for case in self._asked]
 
     def __call__(self, weights: dict[str, Tensor]) -> float:
         self.network.load_state_dict(weights)
-        return float(np.mean([score for case in self.cases[: self.looked_at] for score in self._dice(case.open())]))
+        return float(np.mean([score for case in self._asked[: self.looked_at] for score in self._dice(case.open())]))
 
     def reserve(self) -> float:
         """Seconds that the evaluation at the end will take."""
         if not self.cases:
             return 0.0
-        return EVALUATION_SECONDS + SECONDS_PER_VOXEL * self._voxels + 1.3 * sum(self._seconds)
+        return EVALUATION_SECONDS + SECONDS_PER_VOXEL * self._voxels + 1.3 * self._all_seconds
 
-    def aiming(self) -> Validation:
-        """More cases, for a figure that decides when a training ends. Raises ``UsageError`` when there are none."""
-        if not self.cases:
-            raise UsageError("--target-dice needs cases kept out to measure it on; give --val-cases")
-        self.looked_at = AIMED_WITH
+    def aiming(self, budget_seconds: float) -> Validation:
+        """More cases, for a figure that decides when a training ends; one at least, whatever it takes.
+
+        Raises ``UsageError`` when there are none with a label.
+        """
+        if not self._asked:
+            raise UsageError("--target-dice needs cases kept out, with labels, to measure it on; give --val-cases")
+        cheap = int((np.cumsum(self._seconds) < AIM_SHARE * budget_seconds).sum())
+        self.looked_at = min(max(cheap, 1), AIMED_WITH)
         return self
 
     def within(self, budget_seconds: float) -> Validation | None:
         """The cases that can be looked at cheaply within a budget, or None when not even one can."""
         spent = np.cumsum(self._seconds)
-        self.cases = [case for case, used in zip(self.cases, spent, strict=True) if used < LOOK_SHARE * budget_seconds]
-        return self if self.cases else None
+        cheap = int((spent < LOOK_SHARE * budget_seconds).sum())
+        self.looked_at = min(cheap, LOOKED_AT)
+        return self if cheap else None
+
+    def _seconds_of(self, case: CaseFiles, a_tile: float) -> float:
+        return a_tile * self._tiles(case.open().classes.shape)
 
     def _tiles(self, shape: tuple[int, ...]) -> int:
         size = [max(length, side) for length, side in zip(shape, self.plan.tile, strict=False)]

@@ -84,7 +84,7 @@ def train(
 ) -> None:
     """Train on a dataset and leave a bundle. Ctrl-C leaves a bundle of what was learned so far."""
     from skipseg.models.registry import find_model
-    from skipseg.training.clock import process_started
+    from skipseg.training.clock import command_given
     from skipseg.training.parallel import leads
     from skipseg.training.pipeline import TrainOptions
     from skipseg.training.pipeline import train as run
@@ -106,7 +106,7 @@ def train(
         target_dice=target_dice,
         track=track,
         shard=shard,
-        started=process_started(),
+        started=command_given(),
         base=start.folder if start else None,
         base_version=start.version if start else None,
         freeze_encoder=freeze_encoder,

@@ -4,4 +4,8 @@ The rooms: ``skipseg.models`` (scan to mask), ``skipseg.training`` (dataset to b
 answer).
 """
 
+from time import monotonic
+
 __version__ = "0.1.0"
+
+BEGAN = monotonic()  # when the first line of ours ran, from which a run's minutes are counted

@@ -22,7 +22,7 @@ from skipseg.service.cli import run
 from skipseg.training.dataset import open_dataset
 from skipseg.training.distil import Distillation, divergence
 from skipseg.training.evaluate import score
-from skipseg.training.fold_wishes import check_folds
+from skipseg.training.fold_wishes import check_folds, check_size
 from skipseg.training.phantoms import write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
 from skipseg.training.progress import Display
@@ -248,6 +248,30 @@ def test_ctrl_c_late_in_a_fold_keeps_its_averaged_weights_too(pictures, quick, t
     bundle = train(pictures, tmp_path / "out", TrainOptions(**quick))
     assert bundle.manifest.members == 2
     assert 24 + 22 <= bundle.manifest.training.steps < 48
+
+
+def test_ctrl_c_late_in_the_last_fold_is_no_wish_to_go_on_distilling(pictures, quick, tmp_path, monkeypatch):
+    seen = interrupting(monkeypatch, fold=3, step=22)
+    found = train(pictures, tmp_path / "out", TrainOptions(**{**quick, "distil": True})).manifest
+    assert (found.members, found.training.distilled_from) == (3, 0)
+    assert not any(text.startswith("distilling") for text in seen)
+
+
+def test_a_run_begun_without_folds_is_not_gone_on_with_in_folds(pictures, quick, tmp_path):
+    work = tmp_path / "out.training"
+    work.mkdir()
+    (work / "made-by-skipseg-train.txt").touch()
+    (work / "setup.json").write_text("{}")
+    with pytest.raises(UsageError, match="begun without --folds"):
+        train(pictures, tmp_path / "out", TrainOptions(**{**quick, "resume": True}))
+    assert not (work / "folds.json").exists()
+
+
+def test_more_weights_than_a_bundle_may_hold_are_refused_before_any_training():
+    recipe = small_recipe(3, 1, 2, widths=(64, 320, 512))
+    check_size(recipe, 50, distil=True)
+    with pytest.raises(UsageError, match="or for one network with --distil"):
+        check_size(recipe, 50, distil=False)
 
 
 def test_ctrl_c_in_the_first_fold_leaves_one_network_and_the_cases_it_was_measured_on(

@@ -222,3 +222,12 @@ def test_other_channel_names_and_flattering_cases_come_with_a_word(base, old, ne
     train(old, tmp_path / "b", TrainOptions(**loud, validation=tmp_path / "named.txt"))
     assert "1 cases to validate on are ones the base learned from" in capfd.readouterr().err
     assert not (tmp_path / "b" / "evaluation" / "gains.json").exists()
+
+
+def test_a_label_that_names_a_side_in_replayed_cases_alone_rules_mirroring_out(base, old, new, tmp_path, capsys):
+    sided = relabelled(old, tmp_path / "sided", {1: "left organ"}, {1: 1})
+    heard = {"device": "cpu", "epochs": 1, "base": base.folder}
+    train(new, tmp_path / "plain", TrainOptions(**heard))
+    assert "mirroring along" in capsys.readouterr().err
+    train(new, tmp_path / "both", TrainOptions(**heard, replay=(sided,)))
+    assert "no mirroring" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from fitting import make_fit
 from skipseg.models.errors import UsageError
 from skipseg.training.schedule import Budget
 from skipseg.training.setup import TrainOptions
-from skipseg.training.tracking import HISTORY, HistoryFile, open_trackers
+from skipseg.training.tracking import HISTORY, HistoryFile, Unneeded, open_trackers
 
 
 def rows_of(path):
@@ -55,6 +55,27 @@ def test_tensorboard_holds_the_same_rows(tmp_path):
     assert [event.value for event in losses] == pytest.approx([row["loss"] for row in fitted.history])
     assert {event.value for event in events.Scalars("dice")} == {0.5}
     assert len(rows_of(work / HISTORY)) == len(losses)
+
+
+class Gone:
+    """A tracker whose server does not answer after the first row."""
+
+    def begin(self, rows):
+        self.rows = []
+
+    def row(self, row):
+        if self.rows:
+            raise ConnectionError("no answer")
+        self.rows.append(row)
+
+    close = None
+
+
+def test_a_tracker_that_fails_is_told_once_and_ends_no_fit(tmp_path):
+    told = []
+    fitted = make_fit(tmp_path, Budget(steps=4), trackers=[Unneeded(Gone(), told.append)]).run()
+    assert fitted.steps == 4
+    assert told == ["Gone is followed no more (no answer); the training goes on"]
 
 
 @pytest.mark.slow  # and skipped by most: MLflow is large, and no dependency, not even of the tests
