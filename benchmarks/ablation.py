@@ -147,11 +147,10 @@ def prepared(folder: Path, without: Path | None, work: Path) -> tuple[TrainingPl
 def run_once(
     row: str, seed: int, steps: int, plan: TrainingPlan, training: list[CaseFiles], judged: list[CaseFiles]
 ) -> dict[str, object]:
-    spacing = plan.plan.spacing or (1.0,) * plan.plan.dimensions
     usual = Trial(
         plan=plan,
         fit=FitSettings(whole_batch_dice=plan.whole_batch_dice),
-        spatial=SpatialSettings(flips=plan.flips, spacing=spacing),
+        spatial=SpatialSettings(flips=plan.flips, spacing=plan.voxel),
         steps=steps,
         precision=fastest_precision(CPU),
     )
