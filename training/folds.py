@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from skipseg.models.bundle import Bundle, load_bundle
+from skipseg.models.errors import UsageError
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.networks.ensemble import build_ensemble, joined
 from skipseg.training.cache import CaseFiles, cache_cases
-from skipseg.training.course import Clock, Course
+from skipseg.training.course import MOST_RESERVE, Clock, Course
 from skipseg.training.dataset import Dataset
 from skipseg.training.distil import Distillation
 from skipseg.training.fit import Fitted
@@ -55,6 +56,7 @@ def train_folds(
     conditions = Conditions(setup, team.device, display, team, options.track)
     cached = _cached(dataset, split, conditions, work)
     course = Course(dataset, split, folds, wishes, conditions, cached, work, Clock(started))
+    _check_aim(course)
     _keep_back(course)
     members = _members(course)
     student = _student(course, members) if options.distil and _complete(course, members) else None
@@ -77,14 +79,24 @@ def _cached(dataset: Dataset, split: Split, conditions: Conditions, work: Path) 
     return {case.name: file for case, file in zip(cases, files, strict=True)}
 
 
+def _check_aim(course: Course) -> None:
+    """Raise ``UsageError`` when a fold cannot be measured as ``--target-dice`` needs it, before any training."""
+    for number, fold in enumerate(course.folds, start=1):
+        if course.conditions.setup.target_dice and not any(case.foreground for case in course.files(fold.validation)):
+            raise UsageError(
+                f"--target-dice is measured on the cases kept out, and none of fold {number} holds a label; ask for "
+                "fewer folds, or leave it out"
+            )
+
+
 def _keep_back(course: Course, member: Bundle | None = None) -> None:
     """Leave time for scoring every case once, and those kept out of all folds with the final model.
 
     A guess at first; with a ``member`` the evaluation is rehearsed, which also tells what the guess was worth.
     """
-    if course.conditions.setup.minutes is None:
+    split, setup, minutes = course.split, course.conditions.setup, course.conditions.setup.minutes
+    if minutes is None:
         return
-    split, setup = course.split, course.conditions.setup
     answers = 1 if course.wishes.distil else len(course.folds)
     once, apart = (course.validation(cases).reserve() for cases in (split.training, split.validation))
     seconds = once
@@ -103,6 +115,10 @@ def _keep_back(course: Course, member: Bundle | None = None) -> None:
         seconds = rehearsal.seconds(member.network().state_dict())
         course.clock.rehearsed = course.clock.elapsed() - began
     course.clock.reserve = MARGIN * (seconds + answers * apart * seconds / once)
+    if member is None and course.clock.reserve > MOST_RESERVE * 60 * minutes * course.wishes.networks:
+        course.conditions.display.say(
+            f"evaluating takes about {course.clock.reserve / 60:.1f} minutes; the run will take longer than asked"
+        )
 
 
 def _rehearsed_now(course: Course, finished: int) -> bool:

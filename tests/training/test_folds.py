@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,7 +21,6 @@ from skipseg.service.cli import run
 from skipseg.training.dataset import open_dataset
 from skipseg.training.distil import Distillation, divergence
 from skipseg.training.evaluate import score
-from skipseg.training.fold_wishes import check_folds, check_size
 from skipseg.training.phantoms import write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
 from skipseg.training.progress import Display
@@ -257,23 +255,6 @@ def test_ctrl_c_late_in_the_last_fold_is_no_wish_to_go_on_distilling(pictures, q
     assert not any(text.startswith("distilling") for text in seen)
 
 
-def test_a_run_begun_without_folds_is_not_gone_on_with_in_folds(pictures, quick, tmp_path):
-    work = tmp_path / "out.training"
-    work.mkdir()
-    (work / "made-by-skipseg-train.txt").touch()
-    (work / "setup.json").write_text("{}")
-    with pytest.raises(UsageError, match="begun without --folds"):
-        train(pictures, tmp_path / "out", TrainOptions(**{**quick, "resume": True}))
-    assert not (work / "folds.json").exists()
-
-
-def test_more_weights_than_a_bundle_may_hold_are_refused_before_any_training():
-    recipe = small_recipe(3, 1, 2, widths=(64, 320, 512))
-    check_size(recipe, 50, distil=True)
-    with pytest.raises(UsageError, match="or for one network with --distil"):
-        check_size(recipe, 50, distil=False)
-
-
 def test_ctrl_c_in_the_first_fold_leaves_one_network_and_the_cases_it_was_measured_on(
     pictures, quick, tmp_path, monkeypatch
 ):
@@ -298,27 +279,3 @@ def test_ctrl_c_while_distilling_leaves_the_ensemble(ensemble, pictures, quick, 
     bundle = train(pictures, tmp_path / "out", TrainOptions(**{**quick, "distil": True}))
     assert bundle.manifest.weights_sha256 == ensemble.manifest.weights_sha256
     assert bundle.manifest.members == 3
-
-
-@pytest.mark.parametrize(
-    ("wishes", "words"),
-    [
-        ({"folds": 1}, "from 2 to 50"),
-        ({"folds": 51}, "from 2 to 50"),
-        ({"folds": 12}, "12 folds need at least as many labelled cases; the dataset has 9"),
-        ({"fold": 1}, "give one of them"),
-        ({"distil": True, "target_dice": 0.5}, "give one of them"),
-        ({"folds": None, "distil": True}, "--folds"),
-    ],
-)
-def test_wishes_that_do_not_go_together_are_refused(pictures, quick, tmp_path, wishes, words):
-    with pytest.raises(UsageError, match=words):
-        train(pictures, tmp_path / "out", TrainOptions(**{**quick, **wishes}))
-    assert not (tmp_path / "out").exists()
-
-
-def test_folds_neither_go_on_from_a_bundle_nor_share_processes(tmp_path):
-    with pytest.raises(UsageError, match="--from"):
-        check_folds(TrainOptions(folds=2, base=tmp_path), SimpleNamespace(world=1))
-    with pytest.raises(UsageError, match="torchrun"):
-        check_folds(TrainOptions(folds=2), SimpleNamespace(world=2))
