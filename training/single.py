@@ -76,6 +76,7 @@ def fit_one(
             setup.plan.batch,
             seed,
             spatial,
+            device=conditions.device,
             rank=team.rank,
             world=team.world,
             replayed=learning.replayed,
