@@ -37,8 +37,8 @@ class Muon(torch.optim.Optimizer):
             for weights in group["params"]:
                 if weights.grad is None:
                     continue
-                weights.mul_(1 - group["lr"] * group["weight_decay"])
                 update = _muon if maps_features(weights) else _adam
+                weights.mul_(1 - group["lr"] * group["weight_decay"])
                 weights.sub_(update(weights.grad, self.state[weights]), alpha=group["lr"])
 
 
@@ -56,14 +56,16 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     if len(matrix) > matrix.shape[1]:
         return orthogonalised(matrix.T).T
     a, b, c = QUINTIC
-    rows = matrix.float() / matrix.norm().float().clamp_min(1e-7)
+    rows = matrix.float()
     gram = rows @ rows.T
+    size = gram.trace().sqrt().clamp_min(1e-7)  # the norm, which bounds the singular values
+    gram /= size**2
     identity = torch.eye(len(gram), device=gram.device)
     so_far = identity
     for _ in range(ITERATIONS):
         turn = a * identity + b * gram + c * gram @ gram
         so_far, gram = turn @ so_far, turn @ gram @ turn
-    nearest: Tensor = (so_far @ rows).to(matrix.dtype)
+    nearest: Tensor = ((so_far / size) @ rows).to(matrix.dtype)
     return nearest
 
 
@@ -71,9 +73,12 @@ def _muon(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
     if not state:
         state["momentum"] = torch.zeros_like(gradient)
     momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-    ahead = gradient.lerp(momentum, MOMENTUM).flatten(1)  # Nesterov's
-    step: Tensor = orthogonalised(whole(ahead)) * (SPECTRAL * max(1.0, len(ahead) / ahead.shape[1]) ** 0.5)
-    return part(step.view(gradient.shape), like=gradient)
+    ahead = whole(gradient.lerp(momentum, MOMENTUM))  # Nesterov's
+    stored_last = ahead.movedim(1, -1) if ahead.stride(1) == 1 else ahead  # columns in the order that memory has them
+    matrix = stored_last.flatten(1)
+    step = orthogonalised(matrix).mul_(SPECTRAL * max(1.0, len(matrix) / matrix.shape[1]) ** 0.5)
+    step = step.view(stored_last.shape)
+    return part(step.movedim(-1, 1) if stored_last is not ahead else step, like=gradient)
 
 
 def _adam(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 COARSE = 2.0  # times the finest spacing
+AT_ONCE = 8  # labels that are read together: bounds memory where there are a hundred
 Matrix = NDArray[np.float64]
 
 
@@ -73,8 +74,7 @@ def draw_mirrored(settings: SpatialSettings, axes: int, chance: np.random.Genera
 def _read_one(cut: Cut, patch: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
     image, classes = cut.image.to(device).float(), cut.classes.to(device)
     if cut.matrix is not None:
-        grid = _grid(cut, patch, classes.shape, device)
-        image, classes = _sampled(image, grid), _labels_through(classes, grid)
+        image, classes = _through(image, classes, _grid(cut, patch, classes.shape, device))
     return image.flip([axis + 1 for axis in cut.mirrored]), classes.long().flip(cut.mirrored)
 
 
@@ -87,22 +87,31 @@ def _grid(cut: Cut, patch: Sequence[int], size: torch.Size, device: torch.device
     return ((at + 0.5) / torch.tensor(size, device=device) * 2 - 1).flip(-1)[None]
 
 
-def _sampled(image: Tensor, grid: Tensor) -> Tensor:
-    """(C, *cut) read linearly at the grid's places: (C, *patch), zeros outside."""
-    return functional.grid_sample(image[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+def _through(image: Tensor, classes: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+    """Image (C, *cut) read linearly at the grid's places, zeros outside, and the class with the largest share there.
 
-
-def _labels_through(classes: Tensor, grid: Tensor) -> Tensor:
-    """The class with the largest linearly interpolated share: smooth outlines, where the nearest voxel leaves steps."""
+    Shares are interpolated as the image is: outlines stay smooth, where the nearest voxel would leave steps.
+    """
+    values = [value for value in classes.unique().tolist() if value]
     best = torch.zeros(grid.shape[1:-1], dtype=torch.long, device=classes.device)
     largest, together = torch.zeros_like(best, dtype=torch.float32), torch.zeros_like(best, dtype=torch.float32)
-    for value in classes.unique().tolist():
-        if value == 0:
-            continue
-        share = _sampled((classes == value)[None].float(), grid)[0]
-        best, largest = torch.where(share > largest, value, best), torch.maximum(largest, share)
-        together += share
-    return torch.where(1 - together >= largest, 0, best)
+    turned = image
+    for first in range(0, max(len(values), 1), AT_ONCE):
+        group = values[first : first + AT_ONCE]
+        layers = [(classes == value)[None].float() for value in group]
+        shares = _sampled(torch.cat(layers if first else [image, *layers]), grid)
+        if not first:  # the image goes along: places are found once for all that is read together
+            turned, shares = shares[: len(image)], shares[len(image) :]
+        for value, share in zip(group, shares, strict=True):
+            best[share > largest] = value
+            torch.maximum(largest, share, out=largest)
+            together += share
+    return turned, best.masked_fill_(1 - together >= largest, 0)
+
+
+def _sampled(layers: Tensor, grid: Tensor) -> Tensor:
+    """(C, *cut) read linearly at the grid's places: (C, *patch), zeros outside."""
+    return functional.grid_sample(layers[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
 
 
 def _planes(spacing: Matrix) -> list[tuple[int, int]]:
