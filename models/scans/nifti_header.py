@@ -209,12 +209,17 @@ def _qform(header: AnyHeader) -> NDArray[np.float64] | None:
 
 
 def _mended(header: AnyHeader) -> AnyHeader:
-    """A copy read as the reference code reads it: qfac 0 is 1, spacings are positive, an absent axis is 1 mm thick."""
+    """A copy read as the reference code reads it: qfac 0 is 1, spacings are positive, an absent axis is 1 mm thick.
+
+    So are voxels of which the header gives no spacing at all (zeros), as in every other format without one.
+    """
     copy: AnyHeader = header.copy()
     pixdim = copy["pixdim"]
     pixdim[1:4] = np.abs(pixdim[1:4])
     if pixdim[0] == 0:
         pixdim[0] = 1
+    if not pixdim[1:4].any():
+        pixdim[1:4] = 1
     if header["dim"][0] == 2 and not pixdim[3] > 0:
         pixdim[3] = 1
     return copy

@@ -95,6 +95,11 @@ def test_a_qfac_of_zero_counts_as_one() -> None:
     assert np.array_equal(volume.geometry.affine, np.diag([2, 3, 4, 1]))
 
 
+def test_a_header_without_any_spacing_is_read_as_a_voxel_a_millimetre() -> None:
+    volume = read_scan(nifti(RAMP, sform_code=0, pixdim=[1, 0, 0, 0, 0, 0, 0, 0]))
+    assert np.array_equal(volume.geometry.affine, np.eye(4))
+
+
 def test_limits_are_the_callers(tmp_path) -> None:
     path = tmp_path / "scan.nii"
     path.write_bytes(nifti(RAMP))
