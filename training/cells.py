@@ -31,7 +31,8 @@ class CellScore(BaseModel):
 
 
 def cell_score(mask: NDArray[np.integer], truth: NDArray[np.integer], labels: Labels) -> CellScore | None:
-    """Score a picture (X, Y, 1) of one foreground label; None for anything else.
+    """Score a picture (X, Y, 1) of one foreground label; None for anything else, and where there are no two cells to
+    keep apart.
 
     Cells are what has the label, or what has it not where its name says that it lies between cells.
     """
@@ -40,6 +41,8 @@ def cell_score(mask: NDArray[np.integer], truth: NDArray[np.integer], labels: La
     (label,) = labels.foreground
     between = any(word in label.name.lower() for word in WALLS)
     found, known = ((side[..., 0] == label.value) != between for side in (mask, truth))
+    if components(known)[1] < 2:
+        return None
     return CellScore(
         pixel_error=float((found != known).mean()),
         v_rand=v_rand(found, known),

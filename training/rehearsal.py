@@ -32,6 +32,10 @@ MANY = 20  # cases; the more there are, the more there is to lose by a wrong gue
 SHARE = 0.015  # of the budget that one rehearsal may take when they are fewer
 
 
+class RehearsalFailed(Exception):
+    """A case could not be evaluated."""
+
+
 @dataclass(frozen=True)
 class Rehearsal:
     """The evaluation of ``cases``, whose cached voxels are ``files``, with the weights so far."""
@@ -57,7 +61,9 @@ class Rehearsal:
             nonlocal scored
             scored = time.monotonic()
 
-        evaluate(predictor, "rehearsal", self.dataset, chosen, self.folder / "evaluation", note)
+        metrics = evaluate(predictor, "rehearsal", self.dataset, chosen, self.folder / "evaluation", note)
+        if metrics.failed:  # they fail fast, which says nothing of the others
+            raise RehearsalFailed(metrics.failed[0].error)
         written = time.monotonic()
         shutil.rmtree(self.folder)
         return (ready - began) + (scored - ready) / share + (written - scored) + self.after
@@ -109,7 +115,7 @@ def rehearsing(rehearsal: Rehearsal, budget: Budget, say: Callable[[str], None])
     def rehearse(weights: State) -> None:
         try:
             budget.keep_back(rehearsal.seconds(weights))
-        except (OSError, torch.OutOfMemoryError) as error:
+        except (OSError, RehearsalFailed, torch.OutOfMemoryError) as error:
             say(f"how long the evaluation takes is not known, only guessed ({error}); the training goes on")
 
     return rehearse
