@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -112,7 +113,11 @@ def train(
         freeze_encoder=freeze_encoder,
         replay=tuple(replay or ()),
     )
-    bundle = run(dataset, out, options)
+    try:
+        bundle = run(dataset, out, options)
+    except KeyboardInterrupt:  # outside the fit, which ends in order
+        print(f"skipseg: interrupted; the same command with --resume goes on where {out} was left", file=sys.stderr)
+        raise typer.Exit(1) from None
     if not leads():
         return
     figures = ", ".join(f"{name} {value:.3f}" for name, value in bundle.manifest.metrics.items() if value is not None)

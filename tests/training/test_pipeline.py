@@ -130,6 +130,17 @@ def test_ctrl_c_leaves_a_valid_bundle_of_what_was_learned(phantoms, tmp_path):
     assert load_bundle(out).manifest.training.steps > 0
 
 
+def test_ctrl_c_before_the_first_step_says_how_to_go_on(phantoms, tmp_path):
+    command = [*COMMAND, str(phantoms), "--minutes", "30", "--out", str(tmp_path / "bundle")]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    next(line for line in child.stderr if "measuring" in line)
+    child.send_signal(signal.SIGINT)
+    _, rest = child.communicate(timeout=120)
+    assert child.returncode == 1
+    assert "--resume" in rest
+    assert "Traceback" not in rest
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
