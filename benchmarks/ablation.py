@@ -23,16 +23,16 @@ import torch
 
 from skipseg.models.networks.recipes import build
 from skipseg.models.precision import Precision, fastest_precision
-from skipseg.training.augment import IntensitySettings
-from skipseg.training.cache import CaseFiles, cache_cases
-from skipseg.training.dataset import open_dataset
-from skipseg.training.fingerprint import measure
-from skipseg.training.fit import Fit, FitSettings
-from skipseg.training.planner import TrainingPlan, make_plan
-from skipseg.training.sampling import PatchSampler
-from skipseg.training.schedule import Budget
-from skipseg.training.spatial import SpatialSettings
-from skipseg.training.validate import Validation
+from skipseg.training.datasets.dataset import open_dataset
+from skipseg.training.fitting.augment import IntensitySettings
+from skipseg.training.fitting.cache import CaseFiles, cache_cases
+from skipseg.training.fitting.fit import Fit, FitSettings
+from skipseg.training.fitting.sampling import PatchSampler
+from skipseg.training.fitting.schedule import Budget
+from skipseg.training.fitting.spatial import SpatialSettings
+from skipseg.training.fitting.validate import Validation
+from skipseg.training.planning.fingerprint import measure
+from skipseg.training.planning.planner import TrainingPlan, make_plan
 
 CPU = torch.device("cpu")
 SHARE_JUDGED, MOST_JUDGED = 0.28, 46

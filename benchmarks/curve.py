@@ -27,10 +27,10 @@ from timed import CommandFailed, timed
 
 from skipseg.models.bundle import load_bundle
 from skipseg.models.scans.reader import read_scan, scan_files, scan_stem
-from skipseg.training.dataset import Case, Dataset, open_dataset, read_case
-from skipseg.training.metrics import Agreement, mean_of, score_labels
-from skipseg.training.split import Split, split_cases
-from skipseg.training.truth import whole_values
+from skipseg.training.datasets.dataset import Case, Dataset, open_dataset, read_case
+from skipseg.training.datasets.split import Split, split_cases
+from skipseg.training.datasets.truth import whole_values
+from skipseg.training.judging.metrics import Agreement, mean_of, score_labels
 
 NNUNET = "SKIPSEG_NNUNET"
 OURS, THEIRS, MIRRORED = "skipseg", "nnU-Net", "nnU-Net, mirrored"

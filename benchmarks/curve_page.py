@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from skipseg.training.canvas import AMBER, BLUE, INK, RED, draw, png
+from skipseg.training.reports.canvas import AMBER, BLUE, INK, RED, draw, png
 
 TOOLS = {"skipseg": BLUE, "nnU-Net": AMBER, "nnU-Net, mirrored": RED}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel
 from timed import Timed, timed
 
-from skipseg.training.dataset import Case, Dataset, read_case, read_image
+from skipseg.training.datasets.dataset import Case, Dataset, read_case, read_image
 
 NAME, NUMBER, PLANS = "Dataset001_Beside", "1", "nnUNetPlans"
 TRAINER = Path(__file__).parent / "nnunet_wallclock.py"

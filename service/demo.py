@@ -21,13 +21,13 @@ from skipseg.models.errors import NotReady, UsageError
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.registry import Registry
 from skipseg.models.scans.reader import read_scan
-from skipseg.training.dataset import Dataset, open_dataset, read_case
-from skipseg.training.evaluate import evaluate
-from skipseg.training.figures import overlay_plot
+from skipseg.training.datasets.dataset import Dataset, open_dataset, read_case
+from skipseg.training.judging.summary import Metrics
 from skipseg.training.phantoms import write_phantom_dataset
 from skipseg.training.pipeline import TrainOptions, train
-from skipseg.training.slices import pictures
-from skipseg.training.summary import Metrics
+from skipseg.training.reports.figures import overlay_plot
+from skipseg.training.reports.slices import pictures
+from skipseg.training.runs.evaluate import evaluate
 
 MODEL = "phantoms"
 TRAINING_CASES, UNSEEN_CASES = 20, 6

@@ -1,6 +1,6 @@
 """Fingerprints of datasets nobody has to make: what a planner sees of them."""
 
-from skipseg.training.fingerprint import ChannelIntensities, Fingerprint, LabelSize, Spread
+from skipseg.training.planning.fingerprint import ChannelIntensities, Fingerprint, LabelSize, Spread
 
 
 def same(number):

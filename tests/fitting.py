@@ -9,14 +9,14 @@ from bundles import small_recipe
 from safetensors.torch import save_file
 
 from skipseg.models.networks.recipes import build
-from skipseg.training import fit as module
-from skipseg.training.cache import CachedCase
-from skipseg.training.fit import Fit, FitSettings
-from skipseg.training.parallel import join
-from skipseg.training.sampling import PatchSampler
-from skipseg.training.schedule import Budget
-from skipseg.training.spatial import SpatialSettings
-from skipseg.training.tracking import HISTORY, HistoryFile
+from skipseg.training.fitting import fit as module
+from skipseg.training.fitting.cache import CachedCase
+from skipseg.training.fitting.fit import Fit, FitSettings
+from skipseg.training.fitting.parallel import join
+from skipseg.training.fitting.sampling import PatchSampler
+from skipseg.training.fitting.schedule import Budget
+from skipseg.training.fitting.spatial import SpatialSettings
+from skipseg.training.fitting.tracking import HISTORY, HistoryFile
 
 CPU = torch.device("cpu")
 

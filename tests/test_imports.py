@@ -17,8 +17,17 @@ BELOW = {
     "service/entry": ("service",),
 }
 
-# Inside models/: what a part must not know of, because that is built on top of it.
+# Inside a room: what a part must not know of, because that is built on top of it.
 ON_TOP = ("models.preprocess", "models.bundle", "models.inference", "models.registry")
+TRAINING = (
+    "datasets",
+    "fitting",
+    "planning",
+    "judging",
+    "reports",
+    "runs",
+    "pipeline",
+)  # each knows of those before it
 ABOVE = {
     "models.errors": ("models",),
     "models.labels": ("models",),
@@ -28,6 +37,9 @@ ABOVE = {
     "models.preprocess": ("models.bundle", "models.inference", "models.registry"),
     "models.bundle": ("models.scans", "models.preprocess", "models.inference", "models.registry"),
     "models.inference": ("models.registry",),
+    **{
+        f"training.{part}": tuple(f"training.{later}" for later in TRAINING[i + 1 :]) for i, part in enumerate(TRAINING)
+    },
 }
 
 

@@ -13,22 +13,22 @@ from torch import nn
 
 from skipseg.models.bundle import Bundle, load_bundle
 from skipseg.models.precision import choose_device
-from skipseg.training.cache import CaseFiles, cache_cases
-from skipseg.training.dataset import Dataset, open_dataset
-from skipseg.training.fold_wishes import check_without_folds
-from skipseg.training.folds import train_folds
-from skipseg.training.gains import Before, judge_base
-from skipseg.training.groups import with_groups
-from skipseg.training.outcome import Run, write_bundle
-from skipseg.training.parallel import Alone, join
-from skipseg.training.progress import Display
-from skipseg.training.rehearsal import Rehearsal
-from skipseg.training.retrain import PACE, Retraining, open_retraining, split_anew
-from skipseg.training.schedule import Budget
-from skipseg.training.setup import Setup, TrainOptions, decide, open_work
-from skipseg.training.single import Conditions, Learning, check_learned, fit_one, fresh, steps_budget
-from skipseg.training.split import Split, split_cases
-from skipseg.training.validate import Validation
+from skipseg.training.datasets.dataset import Dataset, open_dataset
+from skipseg.training.datasets.groups import with_groups
+from skipseg.training.datasets.split import Split, split_cases
+from skipseg.training.fitting.cache import CaseFiles, cache_cases
+from skipseg.training.fitting.parallel import Alone, join
+from skipseg.training.fitting.schedule import Budget
+from skipseg.training.fitting.validate import Validation
+from skipseg.training.runs.fold_wishes import check_without_folds
+from skipseg.training.runs.folds import train_folds
+from skipseg.training.runs.gains import Before, judge_base
+from skipseg.training.runs.outcome import Run, write_bundle
+from skipseg.training.runs.progress import Display
+from skipseg.training.runs.rehearsal import Rehearsal
+from skipseg.training.runs.retrain import PACE, Retraining, open_retraining, split_anew
+from skipseg.training.runs.setup import Setup, TrainOptions, decide, open_work
+from skipseg.training.runs.single import Conditions, Learning, check_learned, fit_one, fresh, steps_budget
 
 __all__ = ["TrainOptions", "train"]
 

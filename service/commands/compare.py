@@ -14,7 +14,7 @@ from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceNa
 from skipseg.service.commands.progress import bar
 
 if TYPE_CHECKING:
-    from skipseg.training.paired import Difference
+    from skipseg.training.judging.paired import Difference
 
 MODEL = "A bundle's folder, or NAME or NAME@VERSION from the registry."
 
@@ -34,9 +34,9 @@ def compare(
     """Score two models on the same cases and tell the paired differences; exit 1 if a case failed, each named."""
     from skipseg.models.inference.predictor import Predictor
     from skipseg.models.registry import open_model
-    from skipseg.training.compare import compare as run
-    from skipseg.training.dataset import open_dataset
-    from skipseg.training.groups import with_groups
+    from skipseg.training.datasets.dataset import open_dataset
+    from skipseg.training.datasets.groups import with_groups
+    from skipseg.training.runs.compare import compare as run
 
     registry = open_registry(data)
     opened = [(name, open_model(name, registry)) for name in (a, b)]

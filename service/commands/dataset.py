@@ -17,7 +17,7 @@ def check(
     dataset: DatasetFolder, json: Annotated[bool, typer.Option("--json", help="Write the defects as JSON.")] = False
 ) -> None:
     """List every defect with its file and its mend; exit 1 if there are any."""
-    from skipseg.training.check import check_dataset, defects_json, render_defects
+    from skipseg.training.datasets.check import check_dataset, defects_json, render_defects
 
     with bar("checking") as progress:
         defects = check_dataset(dataset, progress)
@@ -28,8 +28,8 @@ def check(
 @app.command()
 def describe(dataset: DatasetFolder) -> None:
     """Show what was measured on a dataset: shapes, spacings, intensities, label sizes."""
-    from skipseg.training.dataset import open_dataset
-    from skipseg.training.fingerprint import describe, measure
+    from skipseg.training.datasets.dataset import open_dataset
+    from skipseg.training.planning.fingerprint import describe, measure
 
     with bar("measuring") as progress:
         fingerprint = measure(open_dataset(dataset), progress)

@@ -15,7 +15,7 @@ from skipseg.service.commands.progress import bar
 
 if TYPE_CHECKING:
     from skipseg.models.bundle import TrainingRecord
-    from skipseg.training.dataset import Case, Dataset
+    from skipseg.training.datasets.dataset import Case, Dataset
 
 
 CaseNames = Annotated[
@@ -50,9 +50,9 @@ def evaluate(
     """Score a model's masks against a dataset's truth; exit 1 if a case failed, each named."""
     from skipseg.models.inference.predictor import Predictor
     from skipseg.models.registry import open_model
-    from skipseg.training.dataset import open_dataset
-    from skipseg.training.evaluate import evaluate as run
-    from skipseg.training.groups import with_groups
+    from skipseg.training.datasets.dataset import open_dataset
+    from skipseg.training.datasets.groups import with_groups
+    from skipseg.training.runs.evaluate import evaluate as run
 
     opened, truth = open_model(bundle, open_registry(data)), with_groups(open_dataset(dataset), groups)
     chosen = choose_cases(truth, [opened.manifest.training], cases)
@@ -75,7 +75,7 @@ def choose_cases(dataset: Dataset, training: Sequence[TrainingRecord], names: Pa
     Raises ``DatasetError`` for a name that is not there, ``UsageError`` when none is left.
     """
     from skipseg.models.errors import UsageError
-    from skipseg.training.dataset import named_cases
+    from skipseg.training.datasets.dataset import named_cases
 
     wanted = named_cases(dataset, _lines(names)) if names else tuple(case for case in dataset.cases if case.label)
     learned = learned_from(wanted, training)
@@ -93,7 +93,7 @@ def choose_cases(dataset: Dataset, training: Sequence[TrainingRecord], names: Pa
 
 def learned_from(cases: Sequence[Case], training: Sequence[TrainingRecord]) -> set[str]:
     """Names of the cases whose images any of the models learned from, known by their files' bytes under any name."""
-    from skipseg.training.dataset import image_checksum
+    from skipseg.training.datasets.dataset import image_checksum
 
     known = frozenset[str]().union(*(record.learned for record in training))
     return {case.name for case in cases if image_checksum(case) in known}

@@ -28,11 +28,11 @@ def plan(
 ) -> None:
     """Show what training would do, why, and what it would cost, without training."""
     from skipseg.models.precision import choose_device
-    from skipseg.training.choices import choices_of
-    from skipseg.training.dataset import open_dataset
-    from skipseg.training.planner import explain
-    from skipseg.training.setup import DEFAULT_MINUTES, TrainOptions, plan_for
-    from skipseg.training.split import split_cases
+    from skipseg.training.datasets.dataset import open_dataset
+    from skipseg.training.datasets.split import split_cases
+    from skipseg.training.planning.choices import choices_of
+    from skipseg.training.planning.planner import explain
+    from skipseg.training.runs.setup import DEFAULT_MINUTES, TrainOptions, plan_for
 
     TrainOptions(minutes=minutes).check()
     count = None if memory is None else byte_count(memory)

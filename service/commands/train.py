@@ -85,10 +85,10 @@ def train(
 ) -> None:
     """Train on a dataset and leave a bundle. Ctrl-C leaves a bundle of what was learned so far."""
     from skipseg.models.registry import find_model
-    from skipseg.training.clock import command_given
-    from skipseg.training.parallel import leads
+    from skipseg.training.fitting.parallel import leads
     from skipseg.training.pipeline import TrainOptions
     from skipseg.training.pipeline import train as run
+    from skipseg.training.runs.clock import command_given
 
     start = find_model(base, open_registry(data)) if base else None
     options = TrainOptions(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skipseg.training.anatomy import NAMES
-from skipseg.training.dataset import open_dataset, read_case
+from skipseg.training.datasets.dataset import open_dataset, read_case
 from skipseg.training.phantoms import (
     Phantom,
     make_phantom,

@@ -14,14 +14,14 @@ from skipseg.models.bundle import load_bundle
 from skipseg.models.errors import DatasetError, UsageError
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.scans.reader import read_scan
-from skipseg.training.cache import cache_cases
-from skipseg.training.checkpoint import load_checkpoint
-from skipseg.training.dataset import open_dataset
+from skipseg.training.datasets.dataset import open_dataset
+from skipseg.training.datasets.split import split_cases
+from skipseg.training.fitting.cache import cache_cases
+from skipseg.training.fitting.checkpoint import load_checkpoint
+from skipseg.training.fitting.sampling import PatchSampler
+from skipseg.training.fitting.spatial import SpatialSettings
 from skipseg.training.phantoms import write_phantom_dataset, write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
-from skipseg.training.sampling import PatchSampler
-from skipseg.training.spatial import SpatialSettings
-from skipseg.training.split import split_cases
 
 COMMAND = [sys.executable, "-m", "skipseg", "train", "--device", "cpu"]
 QUICK = {"epochs": 2, "device": "cpu", "quiet": True}
@@ -87,9 +87,9 @@ def test_pictures_train_a_2d_network(tmp_path):
 
 OFTEN = """
 import sys
-import skipseg.training.fit
+import skipseg.training.fitting.fit
 from skipseg.service.cli import main
-skipseg.training.fit.CHECKPOINT_SECONDS = 0.0
+skipseg.training.fitting.fit.CHECKPOINT_SECONDS = 0.0
 sys.argv = ["skipseg", *sys.argv[1:]]
 main()
 """  # the command line, saving after every step

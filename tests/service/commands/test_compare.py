@@ -8,7 +8,7 @@ from bundles import small_bundle
 
 from skipseg.models.bundle import load_bundle
 from skipseg.service.cli import run
-from skipseg.training.dataset import image_checksum, open_dataset
+from skipseg.training.datasets.dataset import image_checksum, open_dataset
 from skipseg.training.phantoms import write_phantom_dataset
 
 
