@@ -12,13 +12,17 @@ from torch.nn import functional
 SLAB_VALUES = 2**22  # probabilities held at once: 16 MiB
 
 
-def entropy_of(scores: Tensor) -> float | None:
-    """Mean entropy of the classes' probabilities over the foreground that was found and the voxels next to it.
+def foreground(scores: Tensor) -> Tensor:
+    """Where the scores (classes, X, Y, Z) are largest for a label, bool (X, Y, Z)."""
+    return torch.cat([slab.argmax(0) > 0 for slab in slabs(scores)])
+
+
+def entropy_of(scores: Tensor, found: Tensor) -> float | None:
+    """Mean entropy of the classes' probabilities over the foreground ``found`` and the voxels next to it.
 
     ``scores`` (classes, X, Y, Z) are logits or logarithms of probabilities. 0 is certain, 1 is a guess among all
     classes; None where no foreground was found. The rim counts because doubt about an outline lies on both sides of it.
     """
-    found = torch.cat([slab.argmax(0) > 0 for slab in slabs(scores)])
     if not found.any():
         return None
     box = _around(found)

@@ -29,7 +29,8 @@ def check(
 def describe(dataset: DatasetFolder) -> None:
     """Show what was measured on a dataset: shapes, spacings, intensities, label sizes."""
     from skipseg.training.datasets.dataset import open_dataset
-    from skipseg.training.planning.fingerprint import describe, measure
+    from skipseg.training.planning.described import describe
+    from skipseg.training.planning.fingerprint import measure
 
     with bar("measuring") as progress:
         fingerprint = measure(open_dataset(dataset), progress)

@@ -7,7 +7,7 @@ the heads) are left to AdamW (Loshchilov 2019).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -23,16 +23,17 @@ ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised momentum for maps of features, AdamW for the rest; decoupled weight decay for both."""
+    """Orthogonalised momentum for maps of features, AdamW for the rest; decoupled weight decay for both.
+
+    ``torch.optim.Muon`` takes matrices alone, which the weights of convolutions are not.
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient; ``closure`` is not supported."""
-        if closure is not None:
-            raise NotImplementedError("this optimiser looks at a gradient once a step")
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient."""
         for group in self.param_groups:
             for weights in group["params"]:
                 if weights.grad is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from skipseg.models.inference.certainty import entropy_of
+from skipseg.models.inference.certainty import entropy_of, foreground
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.labels import Labels
 from skipseg.models.preprocess import Placement
@@ -55,8 +55,9 @@ class _Look:
 
     def __call__(self, scores: Tensor, placement: Placement) -> None:
         began = time.perf_counter()
-        self.entropy = entropy_of(scores)
-        self.reliability = reliability_of(scores, on_networks_grid(self.classes, placement))
+        found = foreground(scores)
+        self.entropy = entropy_of(scores, found)
+        self.reliability = reliability_of(scores, found, on_networks_grid(self.classes, placement))
         self.seconds = time.perf_counter() - began
 
 

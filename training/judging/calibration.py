@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skipseg.models.inference.certainty import slabs
 from skipseg.models.preprocess import Placement
+from skipseg.models.scans.content import box_of
 
 BINS = 15
 MARGIN = 3  # voxels around truth and mask that count: farther away is background that no network doubts
@@ -68,15 +69,14 @@ class Reliability:
         )
 
 
-def reliability_of(scores: Tensor, truth: NDArray[np.integer]) -> Reliability:
+def reliability_of(scores: Tensor, found: Tensor, truth: NDArray[np.integer]) -> Reliability:
     """Count the voxels in the box around truth and mask, a few voxels wider.
 
-    ``scores`` (classes, X, Y, Z) are logits; ``truth`` (X, Y, Z) holds class indices on the same grid, and an index
-    beyond the classes for what the network does not know.
+    ``scores`` (classes, X, Y, Z) are logits, ``found`` (X, Y, Z) their foreground. ``truth`` (X, Y, Z) holds class
+    indices on the same grid, and an index beyond the classes for what the network does not know.
     """
     classes = torch.from_numpy(truth.astype(np.int32)).to(scores.device)
-    found = torch.cat([slab.argmax(0) > 0 for slab in slabs(scores)])
-    box = _box((found | (classes > 0)).cpu().numpy())
+    box = _around((found | (classes > 0)).cpu().numpy())
     inside, classes = scores[(slice(None), *box)], classes[box]
     sums, at = torch.zeros(3, BINS, dtype=torch.float64), 0
     for slab in slabs(inside):
@@ -104,11 +104,7 @@ def _histogram(sure: Tensor, right: Tensor) -> Tensor:
     return torch.stack([torch.bincount(where, weight.double(), BINS) for weight in weights])
 
 
-def _box(counts: NDArray[np.bool_]) -> tuple[slice, ...]:
-    if not counts.any():
-        return tuple(slice(0, length) for length in counts.shape)
-    sides = []
-    for axis, length in enumerate(counts.shape):
-        along = np.flatnonzero(counts.any(axis=tuple({0, 1, 2} - {axis})))
-        sides.append(slice(max(int(along[0]) - MARGIN, 0), min(int(along[-1]) + 1 + MARGIN, length)))
-    return tuple(sides)
+def _around(counts: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The box around what counts and a margin, as far as there are voxels."""
+    sides = zip(box_of(counts), counts.shape, strict=True)
+    return tuple(slice(max(side.start - MARGIN, 0), min(side.stop + MARGIN, length)) for side, length in sides)

@@ -26,7 +26,7 @@ from skipseg.training.judging.ranges import widened
 from skipseg.training.runs.progress import Display
 from skipseg.training.runs.setup import SETUP, TrainOptions
 
-PACE = FitSettings(warm_up_steps=10)  # a lower rate than a fresh network's gained nothing: docs/retraining.md
+PACE = FitSettings(warm_up_steps=10)  # the rate of a fresh network; docs/retraining.md has what was measured
 KEPT_BASE, WISHES, SCORES = "base", "retraining.json", "before.json"  # among the files on the way, to be resumed
 
 
@@ -106,9 +106,8 @@ def open_retraining(
     """What was asked to go on from, a copy of it kept in ``work`` for a run that is resumed; None when training anew.
 
     The new model has the labels of the dataset, then those that only replayed datasets have. Of several processes those
-    that do not lead find what the leader has kept. Raises ``UsageError`` when
-    a resumed run was begun otherwise, ``BundleError``, ``DatasetError``, and ``PlanError`` for another number of
-    channels.
+    that do not lead find what the leader has kept. Raises ``UsageError`` when a resumed run was begun otherwise,
+    ``BundleError``, ``DatasetError``, and ``PlanError`` for another number of channels.
     """
     replays = [open_dataset(folder) for folder in options.replay]
     begun = not leads or (options.resume and (work / SETUP).is_file())

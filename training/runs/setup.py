@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ValidationError
@@ -75,8 +76,12 @@ class TrainOptions:
 
 
 class Setup(BaseModel):
-    """What a run goes on with when it is resumed, whatever is asked then."""
+    """What a run goes on with when it is resumed, whatever is asked then.
 
+    ``loop`` rises whenever what a checkpoint holds changes: a run is gone on with by the loop that began it.
+    """
+
+    loop: Literal[2]
     dataset_sha256: str
     training: tuple[str, ...]
     validation: tuple[str, ...]
@@ -133,6 +138,7 @@ def decide(
     display.say(f"{dataset.name}: {len(names[0])} cases to train on, {len(names[1])} kept out; measuring them")
     minutes = None if options.epochs is not None else options.minutes or DEFAULT_MINUTES
     setup = Setup(
+        loop=2,
         dataset_sha256=digest,
         training=names[0],
         validation=names[1],

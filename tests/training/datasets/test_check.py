@@ -221,7 +221,9 @@ def test_the_dirty_hippocampus_files_are_named(real_data, made):
 
 def test_every_kind_of_defect_is_documented():
     root = Path(__file__).resolve().parents[3]
-    sources = "".join((root / "training/datasets" / f"{name}.py").read_text() for name in ("check", "examine", "mistakes"))
+    sources = "".join(
+        (root / "training/datasets" / f"{name}.py").read_text() for name in ("check", "examine", "mistakes")
+    )
     codes = set(re.findall(r'code="(\w+)"', sources)) | {"unreadable", "unusable", "too_large"}
     documented = set(re.findall(r"^\| `(\w+)` \|", (root / "docs/datasets.md").read_text(), re.MULTILINE))
     assert documented == codes

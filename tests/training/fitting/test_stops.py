@@ -51,17 +51,19 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_weights_of_one_that_
     assert not out.with_name("killed.training").exists()
 
 
-def test_asked_to_terminate_as_by_a_cluster_it_leaves_a_bundle_of_what_was_learned(phantoms, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_asked_to_end_as_by_a_cluster_it_leaves_a_bundle_of_what_was_learned(phantoms, tmp_path, number):
     run = started(phantoms, tmp_path / "bundle", "--minutes", "30")
     seen = ""
     for line in run.stderr:
         seen += line
         if "training " in line and "step" in line:
             break
-    run.send_signal(signal.SIGTERM)
+    run.send_signal(number)
     _, rest = run.communicate(timeout=300)
     assert run.returncode == 0, seen + rest
     assert "asked to stop" in rest
+    assert "Traceback" not in seen + rest
     assert load_bundle(tmp_path / "bundle").manifest.training.steps > 0
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from skipseg.models.inference.certainty import foreground
 from skipseg.models.preprocess import Placement, prepare_labels
 from skipseg.models.scans.geometry import Geometry, Turn
 from skipseg.training.judging.calibration import MARGIN, on_networks_grid, reliability_of
@@ -20,9 +21,13 @@ def answers(confidence, right, shape=(30, 30, 30)):
     return scores, truth
 
 
+def reliability(scores, truth):
+    return reliability_of(scores, foreground(scores), truth)
+
+
 @pytest.mark.parametrize(("confidence", "right"), [(0.9, 0.9), (0.95, 0.7), (0.7, 0.9)])
 def test_the_error_is_the_gap_between_confidence_and_accuracy(confidence, right):
-    found = reliability_of(*answers(confidence, right)).calibration()
+    found = reliability(*answers(confidence, right)).calibration()
     assert found.ece == pytest.approx(abs(confidence - right), abs=0.01)
     assert found.overconfidence == pytest.approx(confidence - right, abs=0.01)
     (one,) = found.bins
@@ -31,7 +36,7 @@ def test_the_error_is_the_gap_between_confidence_and_accuracy(confidence, right)
 
 
 def test_cases_are_pooled_by_their_voxels():
-    one, other = reliability_of(*answers(0.9, 0.8)), reliability_of(*answers(0.6, 0.8, (30, 30, 10)))
+    one, other = reliability(*answers(0.9, 0.8)), reliability(*answers(0.6, 0.8, (30, 30, 10)))
     pooled = (one + other).calibration()
     assert pooled.ece == pytest.approx(0.75 * 0.1 + 0.25 * 0.2, abs=0.01)
     assert [bin.share for bin in pooled.bins] == pytest.approx([0.25, 0.75])
@@ -41,7 +46,7 @@ def test_background_far_from_truth_and_mask_does_not_count():
     scores, truth = torch.zeros(2, 40, 40, 40), np.zeros((40, 40, 40), int)
     scores[0] = 50.0
     truth[20, 20, 20] = 1
-    counted = reliability_of(scores, truth)
+    counted = reliability(scores, truth)
     assert counted.voxels.sum() == (2 * MARGIN + 1) ** 3
     assert counted.right.sum() == counted.voxels.sum() - 1
 
@@ -49,14 +54,14 @@ def test_background_far_from_truth_and_mask_does_not_count():
 def test_a_label_that_the_network_does_not_know_is_never_right():
     scores = torch.zeros(2, 4, 4, 1)
     scores[1] = 5.0
-    counted = reliability_of(scores, np.full((4, 4, 1), 2))
+    counted = reliability(scores, np.full((4, 4, 1), 2))
     assert counted.right.sum() == 0
 
 
 def test_probabilities_of_zero_are_fine():
     scores = torch.full((2, 3, 3, 1), -torch.inf)
     scores[1] = 0.0
-    assert reliability_of(scores, np.ones((3, 3, 1), int)).calibration().ece == 0
+    assert reliability(scores, np.ones((3, 3, 1), int)).calibration().ece == 0
 
 
 def test_truth_on_the_networks_grid_lies_where_preprocessing_puts_it():

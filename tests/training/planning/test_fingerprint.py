@@ -5,7 +5,8 @@ import pytest
 
 from skipseg.models.errors import DatasetError
 from skipseg.training.datasets.dataset import open_dataset
-from skipseg.training.planning.fingerprint import Fingerprint, describe, measure
+from skipseg.training.planning.described import describe
+from skipseg.training.planning.fingerprint import Fingerprint, measure
 
 
 def test_shapes_and_spacings_are_turned_to_the_common_orientation(made):

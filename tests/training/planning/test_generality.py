@@ -11,7 +11,8 @@ from skipseg.models.plan import Plan
 from skipseg.models.scans.reader import read_scan
 from skipseg.training.datasets.dataset import open_dataset
 from skipseg.training.pipeline import TrainOptions, train
-from skipseg.training.planning.fingerprint import describe, measure
+from skipseg.training.planning.described import describe
+from skipseg.training.planning.fingerprint import measure
 from skipseg.training.planning.planner import Circumstances, explain, make_plan
 
 CPU = torch.device("cpu")

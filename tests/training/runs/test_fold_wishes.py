@@ -1,6 +1,5 @@
 """What cannot be asked of a training with folds is refused before any of it."""
 
-import json
 import shutil
 from types import SimpleNamespace
 
@@ -12,25 +11,8 @@ from PIL import Image
 from skipseg.models.errors import UsageError
 from skipseg.training.datasets.dataset import open_dataset
 from skipseg.training.datasets.split import draw_folds
-from skipseg.training.phantoms import write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
 from skipseg.training.runs.fold_wishes import check_folds, check_size
-
-TINY = {"patch": [48, 48], "widths": [6, 8, 12], "blocks": [0, 1, 1], "batch": 2}
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    write_picture_dataset(folder, cases=9, seed=0)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    plan = tmp_path_factory.mktemp("plan") / "tiny.json"
-    plan.write_text(json.dumps(TINY))
-    return {"epochs": 1, "device": "cpu", "quiet": True, "folds": 3, "overrides": plan}
 
 
 def test_a_run_begun_without_folds_is_not_gone_on_with_in_folds(pictures, quick, tmp_path):

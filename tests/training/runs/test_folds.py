@@ -26,22 +26,6 @@ from skipseg.training.runs.distil import Distillation, divergence
 from skipseg.training.runs.evaluate import score
 from skipseg.training.runs.progress import Display
 
-TINY = {"patch": [48, 48], "widths": [6, 8, 12], "blocks": [0, 1, 1], "batch": 2}
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    write_picture_dataset(folder, cases=9, seed=0)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    plan = tmp_path_factory.mktemp("plan") / "tiny.json"
-    plan.write_text(json.dumps(TINY))
-    return {"epochs": 8, "device": "cpu", "quiet": True, "folds": 3, "overrides": plan}
-
 
 @pytest.fixture(scope="module")
 def ensemble(pictures, quick, tmp_path_factory):
