@@ -92,7 +92,7 @@ CHANGES: dict[str, Change] = {
     "AdamW for every weight": fit(optimiser="adamw"),
     "half the learning rate": lambda trial: fit(learning_rate=trial.fit.learning_rate / 2)(trial),
     "twice the learning rate": lambda trial: fit(learning_rate=trial.fit.learning_rate * 2)(trial),
-    "half the batch, twice the steps": half_batch,
+    "half the batch and twice the steps": half_batch,
     "no average of weights": fit(average_decay=0.0),
     "plain blocks": network(residual=False),
     "no deep supervision": network(deep_supervision=False),

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skipseg.models.networks.norms import norm
+
 Module = Callable[..., nn.Module]  # torch types sizes as tuples of two or three; recipes hold tuples of either
 CONVOLUTION: dict[int, Module] = {2: nn.Conv2d, 3: nn.Conv3d}
-INSTANCE_NORM: dict[int, Module] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 
 
 def convolution(
@@ -18,11 +19,6 @@ def convolution(
     """A convolution without bias that keeps the size, or divides it by ``stride`` rounding up."""
     padding = tuple((size - 1) // 2 for size in kernel)
     return CONVOLUTION[dimensions](came, goes, tuple(kernel), tuple(stride or (1,) * dimensions), padding, bias=False)
-
-
-def norm(dimensions: int, features: int) -> nn.Module:
-    """Instance normalisation (Ulyanov 2016): batches of two scans are too small for batch statistics."""
-    return INSTANCE_NORM[dimensions](features, affine=True)
 
 
 class ConvNormAct(nn.Sequential):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from skipseg.models.errors import DatasetError
 from skipseg.models.precision import Precision, autocast
+from skipseg.training.fitting.allocator import keep_freed_memory
 from skipseg.training.fitting.augment import IntensitySettings, augment
 from skipseg.training.fitting.average import WeightAverage
 from skipseg.training.fitting.checkpoint import Checkpoint, load_checkpoint, restore_optimiser, save_checkpoint
@@ -114,8 +115,10 @@ class Fit:
         teach: Teach | None = None,
         rehearse: Callable[[State], None] | None = None,
     ) -> None:
-        if device.type == "cpu" and sampler.patch[2:]:
-            network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        if device.type == "cpu":
+            keep_freed_memory()
+            layout = torch.channels_last_3d if sampler.patch[2:] else torch.channels_last
+            network = network.to(memory_format=layout)  # type: ignore[call-overload]
         self.team = team or Alone(device)
         self.network = self.team.place(network.train())
         self.sampler, self.budget, self.settings = sampler, budget, settings
