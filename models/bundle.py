@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from skipseg.models.errors import BundleError
 from skipseg.models.labels import Labels
 from skipseg.models.networks.ensemble import build_ensemble
-from skipseg.models.networks.recipes import MOST_WEIGHTS
+from skipseg.models.networks.recipe import MOST_WEIGHTS
 from skipseg.models.plan import Plan
 from skipseg.models.trust import Ranges
 

@@ -60,7 +60,7 @@ class Plan(BaseModel):
     def _agrees_with_itself(self) -> Plan:
         if len(self.tile) != self.dimensions or min(self.tile) < 1:
             raise ValueError(f"tile needs {self.dimensions} positive numbers, got {self.tile}")
-        steps = [prod(strides) for strides in zip(*self.network.strides, strict=True)]
+        steps = self.network.shrinks
         if prod(ceil(side / step) for side, step in zip(self.tile, steps, strict=False)) < 2:
             raise ValueError(
                 f"tile {self.tile} leaves the network's bottom a single voxel; it shrinks each axis by {steps}"

@@ -1,84 +1,114 @@
-"""Blocks a U-Net is built of: convolution, norm, activation, and the additive skip of residual learning."""
+"""Blocks a U-Net is built of, and the additive skip of residual learning (He 2015) around them.
+
+A block is a branch of convolutions and, when residual, a skip that adds the input to what the branch made of it. Its
+plain twin has the same branch without the skip.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn import functional
 
-from skipseg.models.networks.norms import norm
+from skipseg.models.networks.kit import POOL, Kit
 
-Module = Callable[..., nn.Module]  # torch types sizes as tuples of two or three; recipes hold tuples of either
-CONVOLUTION: dict[int, Module] = {2: nn.Conv2d, 3: nn.Conv3d}
-
-
-def convolution(
-    dimensions: int, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int] | None = None
-) -> nn.Module:
-    """A convolution without bias that keeps the size, or divides it by ``stride`` rounding up."""
-    padding = tuple((size - 1) // 2 for size in kernel)
-    return CONVOLUTION[dimensions](came, goes, tuple(kernel), tuple(stride or (1,) * dimensions), padding, bias=False)
+BlockKind = Literal["basic", "preactivation", "bottleneck"]
+NARROWER = 4  # times fewer features inside a bottleneck
 
 
-class ConvNormAct(nn.Sequential):
-    """Convolution, instance norm, leaky ReLU: (N, came, *spatial) -> (N, goes, *ceil(spatial / stride))."""
+class BasicBlock(nn.Module):
+    """Two convolutions (He 2015, Figure 2; without the skip those of Ronneberger 2015):
+    (N, came, *spatial) -> (N, goes, *ceil(spatial / stride))."""
+
+    convolutions = 2
 
     def __init__(
-        self, dimensions: int, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int] | None = None
-    ) -> None:
-        super().__init__(
-            convolution(dimensions, came, goes, kernel, stride),
-            norm(dimensions, goes),
-            nn.LeakyReLU(0.01, inplace=True),
-        )
-
-
-class PlainBlock(nn.Sequential):
-    """Two convolutions in a row, as in the U-Net paper (Ronneberger 2015)."""
-
-    def __init__(
-        self, dimensions: int, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int] | None = None
-    ) -> None:
-        super().__init__(
-            ConvNormAct(dimensions, came, goes, kernel, stride),
-            ConvNormAct(dimensions, goes, goes, kernel),
-        )
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions and a skip that adds the input to their output (He 2015, Figure 2).
-
-    The skip is the identity when input and output agree in shape, and a learned projection when they do not: average
-    pooling by the stride, then a 1x1(x1) convolution (the ResNet-D shortcut, He 2019, which drops no voxel).
-    """
-
-    def __init__(
-        self, dimensions: int, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int] | None = None
+        self, kit: Kit, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int], residual: bool
     ) -> None:
         super().__init__()
-        self.first = ConvNormAct(dimensions, came, goes, kernel, stride)
-        self.second = nn.Sequential(convolution(dimensions, goes, goes, kernel), norm(dimensions, goes))
-        self.skip = identity_or_projection(dimensions, came, goes, tuple(stride or (1,) * dimensions))
+        self.first = kit.unit(came, goes, kernel, stride)
+        self.second = nn.Sequential(kit.convolution(goes, goes, kernel), kit.normed(goes))
+        self.skip = identity_or_projection(kit, came, goes, stride) if residual else None
+        self.last = kit.active()
+        self.register_load_state_dict_pre_hook(_as_named_before)
 
-    def forward(self, image: Tensor) -> Tensor:  # (N, came, *spatial) -> (N, goes, *ceil(spatial / stride))
-        added: Tensor = self.second(self.first(image)) + self.skip(image)
-        return functional.leaky_relu_(added, 0.01)
+    def forward(self, image: Tensor) -> Tensor:
+        answer: Tensor = self.last(_added(self.second(self.first(image)), self.skip, image))
+        return answer
 
 
-POOL: dict[int, Module] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+class PreactivationBlock(nn.Module):
+    """Norm and activation before each convolution (He 2016): nothing stands in the way of what the skip carries."""
+
+    convolutions = 2
+
+    def __init__(
+        self, kit: Kit, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int], residual: bool
+    ) -> None:
+        super().__init__()
+        self.first = _before(kit, kit.convolution(came, goes, kernel, stride), came)
+        self.second = _before(kit, kit.convolution(goes, goes, kernel), goes)
+        self.skip = identity_or_projection(kit, came, goes, stride) if residual else None
+
+    def forward(self, image: Tensor) -> Tensor:
+        return _added(self.second(self.first(image)), self.skip, image)
 
 
-def identity_or_projection(dimensions: int, came: int, goes: int, stride: tuple[int, ...]) -> nn.Module:
-    """The skip of a residual block: nothing to learn when shapes agree, a projection when they do not."""
+class BottleneckBlock(nn.Module):
+    """A convolution of a quarter of the features between two of one voxel (He 2015, Figure 5): deep for few weights."""
+
+    convolutions = 3
+
+    def __init__(
+        self, kit: Kit, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int], residual: bool
+    ) -> None:
+        super().__init__()
+        inside = max(goes // NARROWER, 1)
+        self.narrow = kit.unit(came, inside, kit.each(1))
+        self.look = kit.unit(inside, inside, kernel, stride)
+        self.widen = nn.Sequential(kit.pointwise(inside, goes), kit.normed(goes))
+        self.skip = identity_or_projection(kit, came, goes, stride) if residual else None
+        self.last = kit.active()
+
+    def forward(self, image: Tensor) -> Tensor:
+        answer: Tensor = self.last(_added(self.widen(self.look(self.narrow(image))), self.skip, image))
+        return answer
+
+
+Block = BasicBlock | PreactivationBlock | BottleneckBlock
+BLOCKS: dict[BlockKind, type[Block]] = {
+    "basic": BasicBlock,
+    "preactivation": PreactivationBlock,
+    "bottleneck": BottleneckBlock,
+}
+
+
+def identity_or_projection(kit: Kit, came: int, goes: int, stride: Sequence[int]) -> nn.Module:
+    """The skip of a residual block: nothing to learn when shapes agree, a projection when they do not.
+
+    That is average pooling by the stride, then a convolution of one voxel (the ResNet-D shortcut, He 2019, which drops
+    no voxel).
+    """
     steps: list[nn.Module] = []
     if any(step > 1 for step in stride):
-        steps.append(POOL[dimensions](stride, stride, ceil_mode=True))
+        steps.append(POOL[kit.dimensions](tuple(stride), tuple(stride), ceil_mode=True))
     if came != goes:
-        steps += [convolution(dimensions, came, goes, (1,) * dimensions), norm(dimensions, goes)]
+        steps += [kit.pointwise(came, goes), kit.normed(goes)]
     return nn.Sequential(*steps) if steps else nn.Identity()
 
 
-def block(residual: bool) -> type[ResidualBlock] | type[PlainBlock]:
-    """The kind of block a recipe asks for."""
-    return ResidualBlock if residual else PlainBlock
+def _as_named_before(block: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Bundles of version 0.1 call the two convolutions of a plain block 0 and 1."""
+    for number, name in enumerate(("first.", "second.")):
+        old = f"{prefix}{number}."
+        for found in [key for key in state if key.startswith(old)]:
+            state[prefix + name + found.removeprefix(old)] = state.pop(found)
+
+
+def _before(kit: Kit, convolution: nn.Module, features: int) -> nn.Sequential:
+    return nn.Sequential(kit.normed(features), kit.active(in_place=False), convolution)  # the skip holds the original
+
+
+def _added(branch: Tensor, skip: nn.Module | None, image: Tensor) -> Tensor:
+    return branch if skip is None else branch + skip(image)

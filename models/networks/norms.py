@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from math import gcd
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Norm = Literal["instance", "group", "batch", "none"]
+MOST_GROUPS = 8
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -21,9 +27,16 @@ class InstanceNorm3d(nn.InstanceNorm3d):
         return _normalised(features, self.weight, self.bias, self.eps)
 
 
-def norm(dimensions: int, features: int) -> nn.Module:
-    """Instance normalisation (Ulyanov 2016): batches of two scans are too small for batch statistics."""
-    return (InstanceNorm2d if dimensions == 2 else InstanceNorm3d)(features, affine=True)
+def norm(kind: Norm, dimensions: int, features: int) -> nn.Module:
+    """Instance normalisation (Ulyanov 2016) asks for no large batch; of groups of features (Wu 2018) neither; that of a
+    batch (Ioffe 2015) does, since it measures all of its scans together."""
+    if kind == "instance":
+        return (InstanceNorm2d if dimensions == 2 else InstanceNorm3d)(features, affine=True)
+    if kind == "group":
+        return nn.GroupNorm(gcd(features, MOST_GROUPS), features)
+    if kind == "batch":
+        return (nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm3d)(features)
+    return nn.Identity()
 
 
 def _normalised(features: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:

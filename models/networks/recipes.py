@@ -3,52 +3,68 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
+from skipseg.models.networks.blocks import BlockKind
+from skipseg.models.networks.borrowed import (
+    AttentionUnetRecipe,
+    DynUNetRecipe,
+    SegResNetRecipe,
+    SwinUNETRRecipe,
+    UNETRRecipe,
+)
+from skipseg.models.networks.kit import Activation, Kit
+from skipseg.models.networks.norms import Norm
+from skipseg.models.networks.recipe import MOST_WEIGHTS, Pyramid, Recipe
+from skipseg.models.networks.skips import SKIPS
 from skipseg.models.networks.unet import UNet
 
-MOST_WEIGHTS = 10**9  # 4 GB in memory
 
-
-class UNetRecipe(BaseModel):
+class UNetRecipe(Pyramid):
     """A U-Net; one entry of ``widths`` and ``strides`` per resolution, the first at the input's own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["unet"] = "unet"
-    dimensions: Literal[2, 3]
-    channels: int = Field(ge=1, le=64)  # of the image
-    classes: int = Field(ge=2, le=1024)  # background included
-    widths: tuple[int, ...] = Field(min_length=2, max_length=10)  # features per resolution
-    strides: tuple[tuple[int, ...], ...]  # downsampling per axis on entering each resolution; the first is the stem's
-    kernels: tuple[tuple[int, ...], ...]  # convolution kernel per axis at each resolution, odd
-    blocks: tuple[int, ...]  # blocks per encoder resolution
-    residual: bool = True  # residual blocks, or plain stacks of two convolutions
-    skip: Literal["concat"] = "concat"  # how encoder features join the decoder
+    blocks: tuple[int, ...]  # blocks per encoder resolution; 0: one single convolution
+    block: BlockKind = "basic"
+    residual: bool = True  # blocks with their additive skip, or without
+    skip: str = "concat"  # how encoder features join the decoder: a name of networks/skips
+    activation: Activation = "leaky"
+    norm: Norm = "instance"
     deep_supervision: bool = True  # heads at the coarser decoder resolutions, used in training alone
 
+    @field_validator("skip")
+    @classmethod
+    def _is_known(cls, skip: str) -> str:
+        if skip not in SKIPS:
+            raise ValueError(f"skip must be one of {', '.join(SKIPS)}, got {skip!r}")
+        return skip
+
     @model_validator(mode="after")
-    def _one_entry_a_resolution(self) -> UNetRecipe:
-        for name in ("strides", "kernels", "blocks"):
-            if len(getattr(self, name)) != len(self.widths):
-                raise ValueError(f"{name} needs {len(self.widths)} entries, one per resolution of widths")
-        for name in ("strides", "kernels"):
-            if any(len(entry) != self.dimensions for entry in getattr(self, name)):
-                raise ValueError(f"every entry of {name} needs {self.dimensions} numbers")
-            if any(not 1 <= number <= 7 for entry in getattr(self, name) for number in entry):
-                raise ValueError(f"{name} must lie in 1..7")
-        if any(not 1 <= width <= 2048 for width in self.widths) or any(not 0 <= n <= 16 for n in self.blocks):
+    def _blocks_fit(self) -> UNetRecipe:
+        if len(self.blocks) != len(self.widths):
+            raise ValueError(f"blocks needs {len(self.widths)} entries, one per resolution of widths")
+        if any(not 0 <= count <= 16 for count in self.blocks):
             raise ValueError("widths must lie in 1..2048 and blocks in 0..16")
-        if any(number % 2 == 0 for kernel in self.kernels for number in kernel):
-            raise ValueError("kernels must be odd: an even one moves the image by half a voxel")
         if (count := self.weights) > MOST_WEIGHTS:
             raise ValueError(
                 f"widths, kernels and blocks make about {count:,} weights; at most {MOST_WEIGHTS:,} may be"
             )
         return self
+
+    @property
+    def told(self) -> str:
+        different = [
+            *([] if self.skip == "concat" else [f"skip {self.skip}"]),
+            *([] if self.block == "basic" else [f"{self.block} blocks"]),
+            *([] if self.residual else ["plain"]),
+            *([] if self.activation == "leaky" else [self.activation]),
+            *([] if self.norm == "instance" else [f"norm {self.norm}"]),
+        ]
+        about = f" ({', '.join(different)})" if different else ""
+        return f"U-Net{about}, {len(self.widths)} resolutions of {self.widths} features, strides {self.strides[1:]}"
 
     @property
     def weights(self) -> int:
@@ -59,20 +75,29 @@ class UNetRecipe(BaseModel):
             before = width
         return count - prod(self.kernels[-1]) * 2 * before**2  # nothing is joined at the bottom
 
+    def build(self) -> nn.Module:
+        """The U-Net."""
+        return UNet(
+            Kit(self.dimensions, self.activation, self.norm),
+            channels=self.channels,
+            classes=self.classes,
+            widths=self.widths,
+            strides=self.strides,
+            kernels=self.kernels,
+            blocks=self.blocks,
+            kind=self.block,
+            residual=self.residual,
+            skip=self.skip,
+            deep_supervision=self.deep_supervision,
+        )
 
-NetworkRecipe = UNetRecipe
+
+NetworkRecipe = Annotated[
+    UNetRecipe | SegResNetRecipe | SwinUNETRRecipe | UNETRRecipe | DynUNetRecipe | AttentionUnetRecipe,
+    Field(discriminator="kind"),
+]
 
 
-def build(recipe: NetworkRecipe) -> nn.Module:
+def build(recipe: Recipe) -> nn.Module:
     """The network of a recipe, freshly initialised: (N, channels, *spatial) -> (N, classes, *spatial)."""
-    return UNet(
-        dimensions=recipe.dimensions,
-        channels=recipe.channels,
-        classes=recipe.classes,
-        widths=recipe.widths,
-        strides=recipe.strides,
-        kernels=recipe.kernels,
-        blocks=recipe.blocks,
-        residual=recipe.residual,
-        deep_supervision=recipe.deep_supervision,
-    )
+    return recipe.build()

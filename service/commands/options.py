@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+NETWORK = "Network"
+
 DatasetFolder = Annotated[
     Path,
     typer.Argument(
@@ -33,6 +35,24 @@ PlanFile = Annotated[
         exists=True,
         dir_okay=False,
         help="Choices to make instead of the planner's, as JSON or TOML.",
+    ),
+]
+NetworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="NAME",
+        help="unet, segresnet, swinunetr, unetr, dynunet or attentionunet. Default: unet.",
+        rich_help_panel=NETWORK,
+    ),
+]
+SkipName = Annotated[
+    str | None,
+    typer.Option(
+        "--skip",
+        metavar="KIND",
+        help="How features cross the U: concat, add, attention or none. Default: concat.",
+        rich_help_panel=NETWORK,
     ),
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]

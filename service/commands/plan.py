@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from skipseg.service.commands.options import DatasetFolder, DeviceName, PlanFile
+from skipseg.service.commands.options import DatasetFolder, DeviceName, NetworkName, PlanFile, SkipName
 from skipseg.service.commands.progress import bar
 
 UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
@@ -25,20 +25,24 @@ def plan(
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Plan for a run of this long. Default: 60.")] = None,
     choices: PlanFile = None,
+    network: NetworkName = None,
+    skip: SkipName = None,
 ) -> None:
     """Show what training would do, why, and what it would cost, without training."""
     from skipseg.models.precision import choose_device
     from skipseg.training.datasets.dataset import open_dataset
     from skipseg.training.datasets.split import split_cases
     from skipseg.training.planning.choices import choices_of
+    from skipseg.training.planning.overrides import read_overrides
     from skipseg.training.planning.planner import explain
     from skipseg.training.runs.setup import DEFAULT_MINUTES, TrainOptions, plan_for
 
     TrainOptions(minutes=minutes).check()
     count = None if memory is None else byte_count(memory)
     chosen, opened, time = choose_device(device), open_dataset(dataset), minutes or DEFAULT_MINUTES
+    given = read_overrides(choices, network=network, skip=skip)
     with bar("measuring") as progress:
-        planned = plan_for(opened, split_cases(opened), time, chosen, count, progress, overrides=choices)
+        planned = plan_for(opened, split_cases(opened), time, chosen, count, progress, overrides=given)
     print(f"{opened.name}: {time:g} minutes on {chosen.type}\n{explain(planned)}")
     if out is not None:
         out.write_text(choices_of(planned) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ import typer
 
 from skipseg.service.commands import train_options as ask
 from skipseg.service.commands.models import open_registry
-from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName, PlanFile
+from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName, NetworkName, PlanFile, SkipName
 
 
 def train(
@@ -26,6 +26,8 @@ def train(
     resume: ask.Resume = False,
     name: ask.Name = None,
     plan: PlanFile = None,
+    network: NetworkName = None,
+    skip: SkipName = None,
     target_dice: ask.TargetDice = None,
     track: ask.Track = None,
     shard: ask.Shard = False,
@@ -39,6 +41,7 @@ def train(
     from skipseg.training.fitting.parallel import leads
     from skipseg.training.pipeline import TrainOptions
     from skipseg.training.pipeline import train as run
+    from skipseg.training.planning.overrides import read_overrides
     from skipseg.training.runs.clock import command_given
 
     start = find_model(base, open_registry(data)) if base else None
@@ -54,7 +57,7 @@ def train(
         seed=seed,
         resume=resume,
         name=name,
-        overrides=plan,
+        overrides=read_overrides(plan, network=network, skip=skip),
         target_dice=target_dice,
         track=track,
         shard=shard,

@@ -18,4 +18,7 @@ class WeightAverage:
         """Move towards the network's weights after step ``step``."""
         keep = min(self.decay, (1 + step) / (10 + step))
         now = network.state_dict()
-        torch._foreach_lerp_([self.state[name] for name in now], list(now.values()), 1 - keep)
+        averaged = [name for name, values in now.items() if values.is_floating_point()]
+        torch._foreach_lerp_([self.state[name] for name in averaged], [now[name] for name in averaged], 1 - keep)
+        for name in now.keys() - set(averaged):  # counters and indices
+            self.state[name].copy_(now[name])

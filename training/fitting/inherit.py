@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
+from skipseg.models.errors import UsageError
 from skipseg.models.labels import Label, Labels
 from skipseg.models.networks.recipes import NetworkRecipe, build
+from skipseg.models.networks.unet import UNet
+from skipseg.models.networks.weightless import weightless
 
 Classes = tuple[int | None, ...]  # per class of one set of labels its class in another, None where it has none
 
@@ -61,7 +63,7 @@ def inherit(network: nn.Module, recipe: NetworkRecipe, trained: dict[str, Tensor
 
 def class_axes(recipe: NetworkRecipe) -> dict[str, int]:
     """The weights of a network that have a row per class, and along which axis: what another class would change."""
-    with torch.device("meta"):
+    with weightless():
         one = build(recipe).state_dict()
         other = build(recipe.model_copy(update={"classes": recipe.classes + 1})).state_dict()
     return {
@@ -73,8 +75,9 @@ def class_axes(recipe: NetworkRecipe) -> dict[str, int]:
 
 def freeze_encoder(network: nn.Module) -> tuple[int, int]:
     """Keep the contracting path and the bottom as they are; returns how many weights still learn, and of how many."""
+    if not isinstance(network, UNet):
+        raise UsageError("--freeze-encoder is for U-Nets; this network's encoder is not told apart: leave it out")
     for part in (network.contracting, network.bottom):
-        assert isinstance(part, nn.Module)
         part.requires_grad_(False)
     sizes = [(weights.numel(), weights.requires_grad) for weights in network.parameters()]
     return sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)

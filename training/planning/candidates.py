@@ -8,8 +8,9 @@ from math import inf, prod
 from statistics import median
 
 from skipseg.models.errors import PlanError
-from skipseg.models.networks.recipes import UNetRecipe
+from skipseg.models.networks.recipes import NetworkRecipe
 from skipseg.models.scans.limits import DEFAULT_LIMITS
+from skipseg.training.planning.architecture import network_for
 from skipseg.training.planning.costs import training_bytes
 from skipseg.training.planning.effort import (
     MEMORY_SHARE,
@@ -24,7 +25,7 @@ from skipseg.training.planning.effort import (
 from skipseg.training.planning.fingerprint import Fingerprint
 from skipseg.training.planning.grids import Grid, own_grid, thick_enough
 from skipseg.training.planning.overrides import Overrides
-from skipseg.training.planning.pyramid import Steps, divisors, kernels_for, pyramid, shortened, whole
+from skipseg.training.planning.pyramid import Steps
 
 MOST_TIMED = 4  # configurations whose steps are timed at most
 SMALLEST_PATCH = 16  # voxels along an axis that a patch is made smaller down to
@@ -39,7 +40,7 @@ class Candidate:
     grid: Grid
     patch: Steps
     batch: int
-    recipe: UNetRecipe
+    recipe: NetworkRecipe
     memory_bytes: int
     enough_steps: float
 
@@ -162,7 +163,7 @@ def _candidate(
     finer = {1: 0, 2: 1, 4: 2}[max(coarsest, level)] - {1: 0, 2: 1, 4: 2}[level]
     enough = max(effort.enough_steps, WORTH_LOOKING) * STEPS_FOR_FINE**finer if finer else effort.enough_steps
     while voxels >= SMALLEST_PATCH**axes:
-        patch, recipe = _network(fingerprint, effort, grid, stem, voxels, given)
+        patch, recipe = network_for(fingerprint, effort, grid, stem, voxels, given)
         most = given.batch or effort.patches(axes, prod(patch) / prod(stem or (1,)))
         least = most if given.batch else 1 if given.patch else SMALLEST_BATCH
         for batch in range(most, least - 1, -1):  # fewer patches before smaller ones, which see less
@@ -172,55 +173,6 @@ def _candidate(
             return None
         voxels /= 2
     return None
-
-
-def _network(
-    fingerprint: Fingerprint, effort: Effort, grid: Grid, stem: Steps | None, voxels: float, given: Overrides
-) -> tuple[Steps, UNetRecipe]:
-    wanted = given.patch or shortened(grid.shape, grid.millimetres, voxels)
-    widths = given.widths or effort.widths[fingerprint.dimensions]
-    if given.strides:
-        strides, kernels = list(given.strides), kernels_for(given.strides, wanted, grid.millimetres)
-    else:
-        strides, kernels = pyramid(wanted, grid.millimetres, _most(given) or len(widths), stem)
-    depth = len(strides)
-    _check_depth(given, depth)
-    return _patch(given, wanted, strides), UNetRecipe(
-        dimensions=fingerprint.dimensions,
-        channels=len(fingerprint.channels),
-        classes=len(fingerprint.labels) + 1,
-        widths=(*widths, *[widths[-1]] * depth)[:depth],
-        strides=tuple(strides),
-        kernels=given.kernels or tuple(kernels),
-        blocks=given.blocks or (0, *(1,) * (depth - 1)),
-        residual=True if given.residual is None else given.residual,
-        deep_supervision=True if given.deep_supervision is None else given.deep_supervision,
-    )
-
-
-def _most(given: Overrides) -> int:
-    """Resolutions that a person's choices ask for; 0 when they ask for none."""
-    return max(len(entries or ()) for entries in (given.widths, given.kernels, given.blocks))
-
-
-def _check_depth(given: Overrides, depth: int) -> None:
-    if (asked := _most(given)) and asked != depth:
-        name = next(name for name in ("widths", "kernels", "blocks") if getattr(given, name))
-        raise PlanError(
-            f"plan file: {name} has {asked} entries, but patches of this size are halved to {depth} resolutions; give "
-            f"{depth} entries, a larger patch, or strides of {asked} entries"
-        )
-
-
-def _patch(given: Overrides, wanted: Sequence[float], strides: Sequence[Steps]) -> Steps:
-    """What was asked for if the strides divide it; otherwise rounded up to what they do."""
-    rounded = whole(wanted, strides)
-    if given.patch and given.patch != rounded:
-        raise PlanError(
-            f"plan file: patch {list(given.patch)} is not a multiple of what the strides divide it by, "
-            f"{list(divisors(strides))}; {list(rounded)} is"
-        )
-    return rounded
 
 
 def _too_large(given: Overrides, memory: int) -> str:

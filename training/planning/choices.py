@@ -9,6 +9,11 @@ from skipseg.models.plan import Channel
 from skipseg.training.planning.overrides import AS_STORED, Overrides
 from skipseg.training.planning.planner import TrainingPlan
 
+OF_A_NETWORK = (
+    *("features", "widths", "strides", "kernels", "blocks", "block"),
+    *("residual", "skip", "activation", "norm", "deep_supervision"),
+)
+
 
 def choices_of(training: TrainingPlan) -> str:
     """Every choice of a plan as JSON; reading it back and planning with it gives the same plan."""
@@ -22,12 +27,8 @@ def choices_of(training: TrainingPlan) -> str:
         "patch": plan.tile,
         "overlap": plan.overlap,
         "batch": training.batch,
-        "widths": network.widths,
-        "strides": network.strides,
-        "kernels": network.kernels,
-        "blocks": network.blocks,
-        "residual": network.residual,
-        "deep_supervision": network.deep_supervision,
+        "network": network.kind,
+        **{name: getattr(network, name) for name in OF_A_NETWORK if hasattr(network, name)},
         "flips": training.flips,
         "whole_batch_dice": training.whole_batch_dice,
         "learning_rate": training.learning_rate,

@@ -11,13 +11,26 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from skipseg.models.errors import UsageError
+from skipseg.models.networks.blocks import BlockKind
+from skipseg.models.networks.kit import Activation
+from skipseg.models.networks.norms import Norm
+from skipseg.models.networks.skips import SKIPS
 
 Normalisation = Literal["zscore", "robust", "fixed"]
 Steps = tuple[Annotated[int, Field(ge=1, le=7)], ...]
 Count = Annotated[int, Field(ge=1)]
 Width = Annotated[int, Field(ge=1, le=2048)]
+NetworkKind = Literal["unet", "segresnet", "swinunetr", "unetr", "dynunet", "attentionunet"]
 ROBUST_PERCENT = (0.5, 99.5)
 AS_STORED: Literal["as stored"] = "as stored"
+UNETS = dict.fromkeys(("blocks", "block", "skip", "activation", "norm", "deep_supervision"), ("unet",))
+PYRAMIDS = dict.fromkeys(("strides", "kernels", "residual"), ("unet", "dynunet"))
+ONLY_OF: dict[str, tuple[str, ...]] = {  # choices that some networks have and others do not
+    **UNETS,
+    **PYRAMIDS,
+    "widths": ("unet", "dynunet", "attentionunet"),
+    "features": ("segresnet", "swinunetr", "unetr"),
+}
 LOOSE = frozenset({"batch", "flips", "learning_rate", "whole_batch_dice"})  # what a retrained model leaves open
 
 
@@ -64,14 +77,30 @@ class Overrides(BaseModel):
     widths: Annotated[tuple[Annotated[int, Field(ge=1, le=2048)], ...], Field(min_length=2, max_length=10)] | None = (
         None
     )
+    network: NetworkKind | None = None
+    features: Annotated[int, Field(ge=4, le=256)] | None = None  # of a borrowed network at full resolution
     strides: tuple[Steps, ...] | None = None
     kernels: tuple[Steps, ...] | None = None
     blocks: tuple[Annotated[int, Field(ge=0, le=16)], ...] | None = None
+    block: BlockKind | None = None
     residual: bool | None = None
+    skip: str | None = None
+    activation: Activation | None = None
+    norm: Norm | None = None
     deep_supervision: bool | None = None
     flips: tuple[bool, ...] | None = None
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     whole_batch_dice: bool | None = None
+
+    @model_validator(mode="after")
+    def _suits_its_network(self) -> Overrides:
+        if self.skip is not None and self.skip not in SKIPS:
+            raise ValueError(f"skip must be one of {', '.join(SKIPS)}, got {self.skip!r}")
+        kind = self.network or "unet"
+        for name, kinds in ONLY_OF.items():
+            if getattr(self, name) is not None and kind not in kinds:
+                raise ValueError(f"{name} is a choice of {', '.join(kinds)}, not of the network {kind}")
+        return self
 
     @property
     def grid_spacing(self) -> tuple[float, ...] | None:
@@ -109,8 +138,19 @@ class Overrides(BaseModel):
             raise _wrong(fixed[0], f"is the base's in a retrained model; {', '.join(sorted(LOOSE))} can be chosen")
 
 
-def read_overrides(path: Path) -> Overrides:
-    """Choices from a JSON or TOML file. Raises ``UsageError`` naming the field that is wrong, and what is allowed."""
+def read_overrides(path: Path | None, **asked: str | None) -> Overrides:
+    """Choices from a JSON or TOML file, and those ``asked`` for beside it, which come first.
+
+    Raises ``UsageError`` naming the field that is wrong, and what is allowed.
+    """
+    found = _read(path) if path else {}
+    try:
+        return Overrides.model_validate(found | {name: choice for name, choice in asked.items() if choice is not None})
+    except ValidationError as problem:
+        raise UsageError(f"{path}: {_told(problem)}" if path else _told(problem)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
     if path.suffix.lower() not in (".json", ".toml"):
         raise UsageError(f"a plan is a .json or .toml file; got {path.name}")
     try:
@@ -120,10 +160,7 @@ def read_overrides(path: Path) -> Overrides:
         raise UsageError(f"{path} cannot be read as {path.suffix[1:].upper()}: {problem}") from None
     if not isinstance(found, dict):
         raise UsageError(f"{path} must hold named fields, such as patch and batch")
-    try:
-        return Overrides.model_validate(found)
-    except ValidationError as problem:
-        raise UsageError(f"{path}: {_told(problem)}") from None
+    return found
 
 
 def _wrong(field: str, what: str) -> UsageError:
@@ -132,6 +169,8 @@ def _wrong(field: str, what: str) -> UsageError:
 
 def _told(problem: ValidationError) -> str:
     first = problem.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
     field = first["loc"][0]
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
         known = ", ".join(name for name in Overrides.model_fields if name != "about")

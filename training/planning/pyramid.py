@@ -67,9 +67,9 @@ def divisors(strides: Sequence[Steps]) -> Steps:
     return tuple(prod(steps) for steps in zip(*strides, strict=True))
 
 
-def whole(patch: Sequence[float], strides: Sequence[Steps]) -> Steps:
-    """The patch rounded up to what the strides divide."""
-    return tuple(max(ceil(side / step), 1) * step for side, step in zip(patch, divisors(strides), strict=True))
+def whole(patch: Sequence[float], steps: Steps) -> Steps:
+    """The patch rounded up to multiples of ``steps``."""
+    return tuple(max(ceil(side / step), 1) * step for side, step in zip(patch, steps, strict=True))
 
 
 def _halved(sides: Sequence[float], millimetres: Sequence[float]) -> Steps:

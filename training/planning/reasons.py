@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from skipseg.models.networks.recipes import UNetRecipe
 from skipseg.models.plan import Channel, Plan
 from skipseg.training.planning.candidates import Timing
 from skipseg.training.planning.effort import KEPT_BY_COARSER
@@ -44,8 +45,8 @@ def reasons_for(facts: Facts) -> tuple[str, ...]:
         ("flips", _mirrored(facts)),
     )  # fmt: skip
     chosen = facts.given.chosen
-    told = [text + (" (from the plan file)" if name in chosen else "") for name, text in lines if text]
-    others = [f"{name}: from the plan file" for name in sorted(chosen - {name for name, _ in lines})]
+    told = [text + (" (as asked for)" if name in chosen else "") for name, text in lines if text]
+    others = [f"{name}: as asked for" for name in sorted(chosen - {name for name, _ in lines})]
     return (*told, *others, *_compared(facts))
 
 
@@ -120,11 +121,12 @@ def _batch(facts: Facts) -> str:
 
 
 def _network(facts: Facts) -> str:
-    recipe = facts.plan.network
-    return f"{len(recipe.widths)} resolutions of {recipe.widths} features, strides {recipe.strides[1:]}"
+    return f"network: {facts.plan.network.told}"
 
 
 def _stem(facts: Facts) -> str:
+    if not isinstance(facts.plan.network, UNetRecipe):
+        return ""
     stem, kept = facts.plan.network.strides[0], kept_by(facts.fingerprint, 2)
     if any(step > 1 for step in stem):
         return f"a stem of stride {stem}: the thinnest label keeps {kept:.0%} on the coarser grid, and patches see more"

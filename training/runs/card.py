@@ -31,8 +31,7 @@ def write_card(manifest: BundleManifest, data_notice: str, gains: str = "") -> s
         f"{training.minutes:.1f} minutes, {training.steps} steps on {training.device} ({training.precision}), "
         f"seed {training.seed}, "
         f"finished {training.finished:%Y-%m-%d}.",
-        f"{plan.dimensions}D U-Net, widths {plan.network.widths}, tile {plan.tile}, "
-        f"spacing {plan.spacing or 'as it comes'}.",
+        f"{plan.dimensions}D {plan.network.told}; tile {plan.tile}, spacing {plan.spacing or 'as it comes'}.",
         *_base(manifest),
         _measured(manifest) + "\n" + _figures(manifest),
         *([f"## Gained and lost by retraining\n{gains}"] if gains else []),

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from skipseg.models.bundle import MOST_MEMBERS
 from skipseg.models.errors import UsageError
-from skipseg.models.networks.recipes import MOST_WEIGHTS, NetworkRecipe
+from skipseg.models.networks.recipe import MOST_WEIGHTS
+from skipseg.models.networks.recipes import NetworkRecipe
 from skipseg.training.fitting.parallel import Alone
 from skipseg.training.runs.progress import Display
 from skipseg.training.runs.setup import DEFAULT_MINUTES, FOLDED, SETUP, TrainOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from skipseg.training.datasets.split import Split
 from skipseg.training.fitting.tracking import check_tracking
 from skipseg.training.judging.ranges import ranges_of
 from skipseg.training.planning.fingerprint import measure
-from skipseg.training.planning.overrides import Overrides, read_overrides
+from skipseg.training.planning.overrides import Overrides
 from skipseg.training.planning.planner import Circumstances, TrainingPlan, explain, make_plan
 from skipseg.training.planning.probe import Probe
 from skipseg.training.runs.keep_plan import keep_plan
@@ -54,7 +54,7 @@ class TrainOptions:
     freeze_encoder: bool = False  # what the base's contracting path and bottom learned stays as it is
     replay: tuple[Path, ...] = ()  # datasets whose cases are mixed in
     target_dice: float | None = None  # on validation cases; reached, the training ends
-    overrides: Path | None = None  # a file of choices made instead of the planner's
+    overrides: Overrides = field(default_factory=Overrides)  # choices made instead of the planner's
     track: str | None = None  # where else than in history.csv the course is followed: tensorboard, mlflow
     shard: bool = False  # of several processes each holds a part of the network
     started: float | None = None  # on time.monotonic's clock, what minutes are counted from; None: the call of train
@@ -173,15 +173,15 @@ def plan_for(
     memory: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     base: Plan | None = None,
-    overrides: Path | None = None,
+    overrides: Overrides | None = None,
     replayed: Sequence[str] = (),
 ) -> TrainingPlan:
     """The plan for the training cases of a split and the time there is; ``progress(done, total)`` while measuring.
 
     A plan ``base`` to keep to leaves only batch and mirroring open; labels that ``replayed`` cases have count for the
-    latter. ``overrides`` names a file of choices made by a person. Steps are timed where minutes are enough for it.
+    latter. ``overrides`` are choices made by a person. Steps are timed where minutes are enough for it.
     """
-    given = read_overrides(overrides) if overrides else Overrides()
+    given = overrides or Overrides()
     fingerprint = measure(replace(dataset, cases=split.training), progress)
     if base is not None:
         planned = keep_plan(base, fingerprint, device, memory, hurried(minutes, device), given, replayed)

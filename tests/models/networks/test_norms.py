@@ -16,7 +16,7 @@ TORCHS_OWN = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 def test_it_is_torchs_own_and_leaves_channels_where_they_are(dimensions, scans, last):
     torch.manual_seed(0)
     layout = LAST[dimensions] if last else torch.contiguous_format
-    ours, torchs = norm(dimensions, 5), TORCHS_OWN[dimensions](5, affine=True)
+    ours, torchs = norm("instance", dimensions, 5), TORCHS_OWN[dimensions](5, affine=True)
     nn.init.normal_(ours.weight)
     nn.init.normal_(ours.bias)
     torchs.load_state_dict(ours.state_dict())

@@ -13,6 +13,7 @@ from skipseg.training.datasets.dataset import open_dataset
 from skipseg.training.pipeline import TrainOptions, train
 from skipseg.training.planning.described import describe
 from skipseg.training.planning.fingerprint import measure
+from skipseg.training.planning.overrides import read_overrides
 from skipseg.training.planning.planner import Circumstances, explain, make_plan
 
 CPU = torch.device("cpu")
@@ -32,7 +33,7 @@ def planned(fingerprint, minutes=None):
 def trained(folder, tmp_path, **given) -> Plan:
     """The plan of a bundle trained for an epoch, after it segmented a scan of the dataset."""
     (tmp_path / "tiny.json").write_text(json.dumps({**TINY, **given}))
-    options = TrainOptions(epochs=1, device="cpu", quiet=True, overrides=tmp_path / "tiny.json")
+    options = TrainOptions(epochs=1, device="cpu", quiet=True, overrides=read_overrides(tmp_path / "tiny.json"))
     bundle = train(folder, tmp_path / "bundle", options)
     scan = read_scan(open_dataset(folder).cases[0].images[0])
     assert Predictor(bundle, "cpu").segment(scan).voxels.shape == scan.geometry.shape

@@ -67,7 +67,7 @@ def wrong(tmp_path):
 def test_each_field_is_taken_and_the_rest_is_planned(given, found):
     training = planned(given)
     assert found(training)
-    assert "from the plan file" in explain(training)
+    assert "as asked for" in explain(training)
 
 
 def test_a_2d_network_for_volumes_is_expected_to_segment_every_slice():

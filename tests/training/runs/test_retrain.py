@@ -19,6 +19,7 @@ from skipseg.training.datasets.dataset import image_checksum, open_dataset
 from skipseg.training.fitting import fit
 from skipseg.training.phantoms import write_phantom_dataset, write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
+from skipseg.training.planning.overrides import Overrides
 from skipseg.training.runs.progress import Display
 
 QUICK = {"device": "cpu", "quiet": True}
@@ -52,10 +53,8 @@ def untrained(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fast(tmp_path_factory):
-    path = tmp_path_factory.mktemp("plan") / "plan.json"
-    path.write_text(json.dumps(FAST))
-    return path
+def fast():
+    return Overrides.model_validate(FAST)
 
 
 @pytest.fixture(scope="module")

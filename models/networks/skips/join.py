@@ -1,0 +1,22 @@
+"""What every skip across the U has in common."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from skipseg.models.networks.kit import Kit
+
+
+class Join(nn.Module):
+    """How features that skipped across the U meet those that came up through the decoder.
+
+    Both have one size: (N, up, *spatial) and (N, across, *spatial) -> (N, ``width``, *spatial).
+    """
+
+    def __init__(self, kit: Kit, up: int, across: int) -> None:
+        super().__init__()
+        self.width = up + across  # features after the join
+
+    def forward(self, up: Tensor, across: Tensor) -> Tensor:
+        """The features that the decoder goes on with."""
+        raise NotImplementedError
