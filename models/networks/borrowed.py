@@ -175,6 +175,13 @@ class DynUNetRecipe(Pyramid, Borrowed):
     kind: Literal["dynunet"] = "dynunet"
     residual: bool = False
 
+    @field_validator("strides")
+    @classmethod
+    def _no_stem(cls, strides: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        if any(step > 1 for step in strides[0]):
+            raise ValueError(f"a DynUNet answers at the size of its first stride, which must be 1; got {strides[0]}")
+        return strides
+
     @property
     def shrinks(self) -> tuple[int, ...]:
         return tuple(prod(steps) for steps in zip(*self.strides, strict=True))
@@ -192,6 +199,8 @@ class DynUNetRecipe(Pyramid, Borrowed):
             filters=self.widths,
             res_block=self.residual,
         )
+        for twice in ("input_block", "downsamples", "bottleneck", "upsamples"):
+            delattr(network, twice)  # second names of the layers in skip_layers, which a file of weights holds once
         return FilledUp(network, self.shrinks)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from skipseg.models.errors import PlanError
@@ -35,6 +36,7 @@ def network_for(
     if given.network in BORROWED:
         return _borrowed(fingerprint, effort, wanted, given)
     widths = given.widths or effort.widths[fingerprint.dimensions]
+    stem = None if given.network == "dynunet" else stem  # it has no way back up from one
     if given.strides:
         strides, kernels = list(given.strides), kernels_for(given.strides, wanted, grid.millimetres)
     else:
@@ -92,8 +94,11 @@ def _multiple(features: int, of: int) -> int:
 
 
 def _near(wanted: Sequence[float], steps: Sequence[int], least: int) -> Steps:
-    """The multiples of ``steps`` nearest to what was wanted: these networks fill up what is missing to one."""
-    return tuple(max(round(side / step), least) * step for side, step in zip(wanted, steps, strict=True))
+    """The multiples of ``steps`` nearest to what was wanted, of which one voxel alone at the bottom is too little."""
+    counts = [max(round(side / step), least) for side, step in zip(wanted, steps, strict=True)]
+    if prod(counts) == 1:
+        counts[wanted.index(max(wanted))] = 2
+    return tuple(count * step for count, step in zip(counts, steps, strict=True))
 
 
 def _most(given: Overrides) -> int:
