@@ -1,16 +1,7 @@
-"""Every kind of skip across the U, by the name that `--skip` and recipes know it by. A new kind: a file and a line."""
+"""Kinds of skips across the U. A new one is a file here and its line below (CONTRIBUTING.md)."""
 
-from __future__ import annotations
-
-from skipseg.models.networks.skips.add import Add
-from skipseg.models.networks.skips.attention import AttentionGate
-from skipseg.models.networks.skips.concat import Concat
-from skipseg.models.networks.skips.cut import Cut
-from skipseg.models.networks.skips.join import Join
-
-SKIPS: dict[str, type[Join]] = {
-    "concat": Concat,
-    "add": Add,
-    "attention": AttentionGate,
-    "none": Cut,
-}
+from skipseg.models.networks.skips import add as add
+from skipseg.models.networks.skips import attention as attention
+from skipseg.models.networks.skips import concat as concat
+from skipseg.models.networks.skips import cut as cut
+from skipseg.models.networks.skips.join import SKIPS as SKIPS

@@ -8,7 +8,7 @@ from skipseg.models.networks.kit import Kit
 from skipseg.models.networks.skips.join import Join
 
 
-class Add(Join):
+class Add(Join, name="add"):
     """The sum (as in LinkNet, Chaurasia 2017): half as many features for the next convolution as side by side."""
 
     def __init__(self, kit: Kit, up: int, across: int) -> None:

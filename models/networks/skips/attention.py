@@ -9,7 +9,7 @@ from skipseg.models.networks.kit import Kit
 from skipseg.models.networks.skips.join import Join
 
 
-class AttentionGate(Join):
+class AttentionGate(Join, name="attention"):
     """Additive attention (Oktay 2018, Figure 2): a share between 0 and 1 for every voxel, then side by side.
 
     The gating signal is taken after it came up, on the grid of what it gates.

@@ -8,7 +8,7 @@ from torch import Tensor
 from skipseg.models.networks.skips.join import Join
 
 
-class Concat(Join):
+class Concat(Join, name="concat"):
     """Encoder-decoder skip concatenation (Ronneberger 2015): the next convolution decides what of it is used."""
 
     def forward(self, up: Tensor, across: Tensor) -> Tensor:

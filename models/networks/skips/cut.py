@@ -8,7 +8,7 @@ from skipseg.models.networks.kit import Kit
 from skipseg.models.networks.skips.join import Join
 
 
-class Cut(Join):
+class Cut(Join, name="none"):
     """What came across is dropped: the decoder knows of the scan only what passed the bottom of the U."""
 
     def __init__(self, kit: Kit, up: int, across: int) -> None:
