@@ -14,7 +14,7 @@ import typer
 
 from skipseg import __version__
 from skipseg.models.errors import SkipsegError
-from skipseg.service.commands import compare, dataset, demo, evaluate, models, plan, segment, serve, train
+from skipseg.service.commands import compare, dataset, demo, evaluate, models, plan, segment, serve, study, train
 
 app = typer.Typer(
     name="skipseg",
@@ -29,6 +29,7 @@ app.command()(plan.plan)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
+app.command()(study.study)
 app.command()(segment.segment)
 app.command()(serve.serve)
 app.add_typer(models.app, name="models")

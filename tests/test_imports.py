@@ -25,6 +25,7 @@ TRAINING = (
     "planning",
     "judging",
     "reports",
+    "study",
     "runs",
     "pipeline",
 )  # each knows of those before it

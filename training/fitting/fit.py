@@ -37,6 +37,7 @@ AIMING_SHARE = 0.1  # when a Dice is aimed at: the sooner it is noticed, the mor
 AIMING_STEPS = 10  # between two looks then
 
 Teach = Callable[[Tensor, Tensor, Tensor], Tensor]  # loss, images and logits of a step to the loss that counts
+Instrument = Callable[[nn.Module, int, float], None]  # network with gradients, step, progress
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Fit:
     that stays cheap, and more often when there is a ``target`` Dice: once that is reached the fit cools down and ends.
     ``rehearse`` takes them to set what the budget keeps back. The state is saved to ``checkpoint`` every half minute,
     and read from there when it exists. ``say`` is told what a user should know of. ``teach`` makes the loss of a
-    network that another one teaches.
+    network that another one teaches. ``instrument`` looks at the gradients of each step.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Fit:
         team: Alone | None = None,
         teach: Teach | None = None,
         rehearse: Callable[[State], None] | None = None,
+        instrument: Instrument = lambda network, step, progress: None,
     ) -> None:
         if device.type == "cpu":
             keep_freed_memory()
@@ -125,7 +127,7 @@ class Fit:
         self.device, self.precision = device, precision
         self.checkpoint, self.validate, self.target = checkpoint, validate, target
         self.watch, self.trackers, self.say = watch, trackers, say
-        self.teach, self.rehearse = teach, rehearse
+        self.teach, self.rehearse, self.instrument = teach, rehearse, instrument
         self.optimiser = _optimiser(self.network, settings)
         self.average = WeightAverage(self.network, settings.average_decay)
         self.step, self.history = 0, list[Row]()
@@ -182,6 +184,7 @@ class Fit:
         loss = self.teach(loss, images, outputs[0]) if self.teach else loss
         self.optimiser.zero_grad(set_to_none=True)
         self.team.backward(loss)
+        self.instrument(self.network, self.step, progress)
         self._step_unless_lost(self.team.clip(self.network, self.settings.clip))
         if not self._looks:
             self._dice = batch_dice(outputs[0], classes) if self.step % 10 == 0 else self._dice
@@ -295,6 +298,5 @@ def _passed(progress: float) -> int:
 
 
 def _optimiser(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else Muon
-    return kind(network.parameters(), lr=rate, weight_decay=decay)
+    return kind(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
