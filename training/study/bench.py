@@ -43,6 +43,7 @@ class Bench:
     kept_out: tuple[CaseFiles, ...]
     judge: Judge
     work: Path
+    out: Path | None = None  # where pictures are kept
 
     def fit(
         self,

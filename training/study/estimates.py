@@ -31,6 +31,16 @@ def of_draws(values: Sequence[float]) -> Estimate:
     return Estimate(float(known.mean()), None if drawn is None else interval(means(known, drawn)))
 
 
+def median_of(times: Sequence[float]) -> Estimate:
+    """As ``of_draws`` for the median, which what else goes on in a moment does not move."""
+    known = np.array(times, dtype=np.float64)
+    if not len(known):
+        return NOTHING
+    drawn = np.random.default_rng(SEED).integers(len(known), size=(DRAWS, len(known)))
+    medians: Numbers = np.median(known[drawn], axis=1)
+    return Estimate(float(np.median(known)), interval(medians) if len(known) > 1 else None)
+
+
 class Table:
     """Numbers (seeds, cases) of one variation, NaN where not defined. Draws are the same for all tables of a shape.
 

@@ -17,6 +17,7 @@ from skipseg.training.fitting.validate import Validation
 from skipseg.training.study.activations import activation_statistics, held_bytes
 from skipseg.training.study.bench import Bench
 from skipseg.training.study.crossing import OfAnother, changed, crossings, effective_rank, joins_of, zeroed
+from skipseg.training.study.cut_picture import keep_masks
 from skipseg.training.study.gradients import GradientTrace
 from skipseg.training.study.grid import NORMAL, Variation
 from skipseg.training.study.judge import Judge
@@ -63,7 +64,7 @@ def run_once(bench: Bench, variation: Variation, seed: int, progress: Callable[[
         return run.model_copy(update={"diverged": "the weights are not finite"})
     network = build(bench.plan_of(variation).network)
     network.load_state_dict(fitted.weights)
-    return run.model_copy(update=_looked_into(bench, variation, network.to(bench.device).eval()))
+    return run.model_copy(update=_looked_into(bench, variation, network.to(bench.device).eval(), seed == 0))
 
 
 def _told(
@@ -82,9 +83,11 @@ def _rounded(point: Point) -> Point:
     return Point(step=point.step, loss=round(point.loss, 5), dice=None if point.dice is None else round(point.dice, 4))
 
 
-def _looked_into(bench: Bench, variation: Variation, network: nn.Module) -> dict[str, object]:
+def _looked_into(bench: Bench, variation: Variation, network: nn.Module, first: bool) -> dict[str, object]:
     """Scores of the fitted network, its activations, and its skips."""
     tiles = torch.stack([bench.judge.tile_of(number) for number in range(2)]).to(bench.device)
+    if bench.out is not None and variation == Variation() and first:
+        keep_masks(bench.judge, network, bench.out)
     found: dict[str, object] = {
         "scores": bench.judge(network),
         "activations": activation_statistics(network, tiles),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from skipseg.training.study.records import Study, read_study, write_study
 from skipseg.training.study.runs import run_once
 from skipseg.training.study.starts import measure_starts
 
-ROUNDS = 12  # of timing, each kind in turn
+ROUNDS = 24  # of timing, each kind in turn
 PROJECTED = 16  # features of the projections that are timed
 
 Progress = Callable[[int, int], None]  # hundredths of runs done, of how many
@@ -59,7 +60,7 @@ def study(
             tell(f"going on with the study in {out}: {len(found.runs)} runs are done")
             bench = set_up(dataset, found.setup, Path(work), on)
         write_study(found, out)
-        found = _measured(bench, found, out, progress)
+        found = _measured(replace(bench, out=out), found, out, progress)
     found = found.model_copy(update={"claims": judge_claims(found)})
     write_study(found, out)
     write_page(found, dataset, out)
