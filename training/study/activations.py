@@ -15,7 +15,7 @@ ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.GELU, nn.Sigmoid, nn.Tanh)
 class ActivationStatistics(BaseModel):
     """Over all values that each activation gave for some images, one number an activation."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     layers: tuple[str, ...]
     mean: tuple[float, ...]

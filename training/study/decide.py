@@ -17,7 +17,7 @@ from skipseg.training.datasets.dataset import Dataset, checksum
 from skipseg.training.planning.fingerprint import measure
 from skipseg.training.planning.planner import make_plan
 from skipseg.training.study.bench import Bench, draw_cases, set_up, tile_within
-from skipseg.training.study.grid import EXTENTS, NORMAL, Extent, Variation
+from skipseg.training.study.grid import EXTENTS, Extent, Variation
 from skipseg.training.study.records import Setup
 
 COARSE_MINUTES = 10.0  # below it a study on a processor is a coarse one: smaller patches, fewer initialisations
@@ -25,6 +25,7 @@ WANTED_STEPS, FEWEST_STEPS = 150, 10  # a smaller grid is taken before fewer ste
 FITTING_SHARE = 0.8  # of the time left; the rest is for building networks, instruments, and the page
 JUDGING_SHARE = 0.2  # of the whole budget that scoring may take
 FEWEST_KEPT = 4
+COARSE = EXTENTS[2:]  # of a coarse study: not all depths are even timed
 CUTS = 5  # times a network with skips is scored: whole, and with each of two skips zeroed and shuffled
 
 
@@ -98,7 +99,7 @@ def _smaller(plan: Plan, size: Size) -> Plan:
 def _fitted_in(bench: Bench, began: float) -> Bench:
     """The largest extent, and as many steps, as fit into the minutes."""
     setup, budget = bench.setup, 60 * bench.setup.minutes
-    options = EXTENTS if budget >= 60 * COARSE_MINUTES or bench.device.type == "cuda" else EXTENTS[-1:]
+    options = EXTENTS if budget >= 60 * COARSE_MINUTES or bench.device.type == "cuda" else COARSE
     pace = _pace(bench, options[0])
     case_seconds = _case_seconds(bench)
     for extent in options:
@@ -143,4 +144,4 @@ def _case_seconds(bench: Bench) -> float:
 
 def _with_cuts(extent: Extent) -> int:
     """Runs after which skips are cut."""
-    return extent.seeds * sum(one.depth == NORMAL and one.skip != "none" for one in extent.variations)
+    return extent.seeds * sum(one.compares_skips and one.skip != "none" for one in extent.variations)

@@ -7,10 +7,11 @@ from math import log10
 
 import numpy as np
 
-from skipseg.training.judging.intervals import DRAWS, SEED, Interval, Numbers, interval, means, resample
-from skipseg.training.study.estimates import NOTHING, Estimate, Table, difference, of_draws, relative_fall
+from skipseg.models.networks.kit import Activation
+from skipseg.training.judging.intervals import Numbers
+from skipseg.training.study.estimates import Estimate, Sampled, Table, difference, of_draws, relative_fall
 from skipseg.training.study.grid import Variation
-from skipseg.training.study.records import Point, Run, Start, Study
+from skipseg.training.study.records import Point, Run, Study
 from skipseg.training.study.starts import Condition
 
 SMOOTHED = 0.1  # of a curve that a loss is averaged over
@@ -34,23 +35,21 @@ def paired(one: Sequence[Run], other: Sequence[Run]) -> Twins:
 def table(study: Study, runs: Sequence[Run], measure: str) -> Table:
     """One number of every seed and case; a run that diverged has a Dice and a surface Dice of 0, and no distance."""
     nothing = None if measure == "hd95_mm" else 0.0
+    cases, groups = study.setup.kept_out, study.setup.groups
     rows = []
     for run in runs:
         known = {score.case: getattr(score, measure) for score in run.scores}
-        rows.append([nothing if run.diverged else known.get(case) for case in study.setup.kept_out])
-    groups = study.setup.groups
-    return Table(rows, [groups.get(case, case) for case in study.setup.kept_out] if groups else None)
+        rows.append([nothing if run.diverged else known.get(case) for case in cases])
+    return Table(rows or [[None] * len(cases)], [groups.get(case, case) for case in cases] if groups else None)
 
 
 def dice_difference(study: Study, a: Sequence[Run], b: Sequence[Run]) -> Estimate:
     """B less A, paired by seed and case."""
-    return difference(table(study, a, "dice"), table(study, b, "dice")) if a else NOTHING
+    return difference(table(study, a, "dice"), table(study, b, "dice")).estimate()
 
 
-def fall(study: Study, measure: str, a: Sequence[Run], b: Sequence[Run]) -> tuple[Estimate, Numbers | None]:
+def fall(study: Study, measure: str, a: Sequence[Run], b: Sequence[Run]) -> Sampled:
     """From A to B as a share of A; of a distance the rise."""
-    if not a:
-        return NOTHING, None
     return relative_fall(table(study, a, measure), table(study, b, measure), rises=measure == "hd95_mm")
 
 
@@ -58,18 +57,6 @@ def dice_of_seeds(runs: Sequence[Run]) -> Numbers:
     """Mean over cases of every run; 0 for one that diverged."""
     means_of = [[score.dice for score in run.scores if score.dice is not None] for run in runs]
     return np.array([float(np.mean(one)) if one else 0.0 for one in means_of], dtype=np.float64)
-
-
-def difference_of_means(a: Numbers, b: Numbers) -> Estimate:
-    """A less B, each drawn by itself."""
-    if not len(a) or not len(b):
-        return NOTHING
-    value = float(a.mean() - b.mean())
-    drawn = resample(len(a))
-    if drawn is None or len(b) < 2:
-        return Estimate(value)
-    of_b = np.random.default_rng(SEED + 1).multinomial(len(b), np.full(len(b), 1 / len(b)), size=DRAWS)
-    return Estimate(value, interval(means(a, drawn) - means(b, of_b.astype(np.float64))))
 
 
 def smoothed(curve: Sequence[Point]) -> Numbers:
@@ -83,7 +70,8 @@ def smoothed(curve: Sequence[Point]) -> Numbers:
 
 
 def steps_to_common_loss(one: Run, other: Run) -> tuple[int, int]:
-    """Steps until each comes down to where the worse of both ends; one that diverged counts all it was to make."""
+    """Steps until each comes down to where the worse of both ends; one that diverged counts twice all it was to
+    make, since it never would."""
     fine = [run for run in (one, other) if run.curve and not run.diverged]
     if not fine:
         return one.steps, one.steps
@@ -91,20 +79,18 @@ def steps_to_common_loss(one: Run, other: Run) -> tuple[int, int]:
 
     def steps(run: Run) -> int:
         if run not in fine:
-            return most
+            return 2 * most
         return run.curve[int(np.argmax(smoothed(run.curve) <= target))].step
 
     return steps(one), steps(other)
 
 
-def ratios(study: Study, condition: Condition, residual: bool, activation: str) -> list[list[float]]:
+def ratios(study: Study, condition: Condition, residual: bool, activation: Activation) -> list[list[float]]:
     """Per depth, shallowest first: the first layer's relative gradient by the last's at each draw, as powers of ten."""
     found = []
     for depth in study.setup.depths:
-        starts = sorted(
-            (start for start in study.starts if _is(start, condition, residual, activation, depth)),
-            key=lambda start: start.draw,
-        )
+        wanted = condition.variation(depth, residual, activation)
+        starts = sorted((one for one in study.starts if one.variation == wanted), key=lambda one: one.draw)
         found.append([log10(max(start.ratio, SMALLEST)) for start in starts])
     return found
 
@@ -116,21 +102,7 @@ def change_with_depth(study: Study, condition: Condition, residual: bool) -> Est
 
 
 def as_powers(found: Estimate) -> Estimate:
-    """An estimate of a logarithm (to 2), and what it is the logarithm of."""
+    """From an estimate of a logarithm (to 2) to one of what it is the logarithm of."""
     if found.value is None:
         return found
-    return Estimate(2**found.value, _powers(found.interval))
-
-
-def _powers(logs: Interval | None) -> Interval | None:
-    return None if logs is None else (2 ** logs[0], 2 ** logs[1])
-
-
-def _is(start: Start, condition: Condition, residual: bool, activation: str, depth: int) -> bool:
-    return start.variation == Variation(
-        skip=condition.skip,
-        norm=condition.norm,
-        depth=depth,
-        residual=residual,
-        activation=activation,  # type: ignore[arg-type]  # one of the names
-    )
+    return Estimate(2**found.value, found.interval and (2 ** found.interval[0], 2 ** found.interval[1]))

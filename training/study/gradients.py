@@ -21,7 +21,7 @@ BESIDE = ("skip", "joins", "rising", "head", "coarse_heads")  # parts whose laye
 class GradientNorms(BaseModel):
     """Euclidean norms at one step, one number a layer; a layer is a convolution's weights."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     step: int
     layers: tuple[str, ...]  # in the order they are built in, which for a U-Net is that of the forward pass

@@ -46,6 +46,11 @@ class Variation(BaseModel):
             f"{self.depth} layers, {'residual' if self.residual else 'plain'}, {self.skip}, {self.activation}{without}"
         )
 
+    @property
+    def compares_skips(self) -> bool:
+        """Whether it is one of those that differ in their skips across the U alone."""
+        return self == Variation(skip=self.skip)
+
 
 @dataclass(frozen=True)
 class Extent:

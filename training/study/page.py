@@ -143,7 +143,7 @@ def _runs(study: Study) -> str:
 
 def _run_row(study: Study, runs: list[Run]) -> str:
     cells = "".join(
-        _estimated(cases_of(study, runs, measure).estimate(), digits)
+        _estimated(cases_of(study, runs, measure).sampled().estimate(), digits)
         for measure, digits in (("dice", 3), ("hd95_mm", 2), ("nsd_1mm", 3))
     )
     losses = [run.curve[-1].loss for run in runs if run.curve]

@@ -90,7 +90,8 @@ def has_cuts(study: Study) -> bool:
 
 def _lost(study: Study, runs: Sequence[Run], place: int, change: str, measure: str) -> Estimate:
     cut = [next(cut for cut in run.cut if (cut.place, cut.change) == (place, change)) for run in runs]
-    return difference(_table_of([one.scores for one in cut], measure), _table_of([run.whole for run in runs], measure))
+    scores, whole = [one.scores for one in cut], [run.whole for run in runs]
+    return difference(_table_of(scores, measure), _table_of(whole, measure)).estimate()
 
 
 def _table_of(scores: Sequence[Sequence[Score]], measure: str) -> Table:
@@ -115,7 +116,7 @@ def _strip(axes: Axes, row: int, cases: Table, colour: str) -> None:
     dots = np.nanmean(known, axis=0) if known.size else np.array([])
     spread = np.random.default_rng(row).uniform(-0.2, 0.2, len(dots))
     axes.plot(dots, row + spread, "o", color=colour, ms=4, alpha=0.45, mew=0)
-    found = cases.estimate()
+    found = cases.sampled().estimate()
     if found.interval:
         axes.plot(found.interval, [row, row], color=INK, lw=2)
     if found.value is not None:

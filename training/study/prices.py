@@ -24,7 +24,7 @@ FACTOR = 2  # times as many features on one side of a mismatch
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
 
 class SkipPrice(_Frozen):

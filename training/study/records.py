@@ -22,7 +22,7 @@ WRITTEN = "study.json"
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
 
 class Setup(_Frozen):
@@ -158,7 +158,7 @@ class Study(_Frozen):
 def write_study(study: Study, out: Path) -> None:
     """Replace the file in one step: whoever is cut off leaves the one before."""
     draft = out / f"{WRITTEN}.writing"
-    draft.write_text(study.model_dump_json(indent=1), encoding="utf-8")
+    draft.write_text(study.model_dump_json(), encoding="utf-8")
     os.replace(draft, out / WRITTEN)
 
 

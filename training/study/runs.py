@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from skipseg.models.errors import DatasetError
 from skipseg.models.networks.recipes import build
-from skipseg.training.fitting.fit import Moment
 from skipseg.training.fitting.tracking import Row
 from skipseg.training.fitting.validate import Validation
 from skipseg.training.study.activations import activation_statistics, held_bytes
@@ -19,7 +18,7 @@ from skipseg.training.study.bench import Bench
 from skipseg.training.study.crossing import OfAnother, changed, crossings, effective_rank, joins_of, zeroed
 from skipseg.training.study.cut_picture import keep_masks
 from skipseg.training.study.gradients import GradientTrace
-from skipseg.training.study.grid import NORMAL, Variation
+from skipseg.training.study.grid import Variation
 from skipseg.training.study.judge import Judge
 from skipseg.training.study.prices import skip_prices
 from skipseg.training.study.records import CutSkip, Point, Run, Score
@@ -33,16 +32,11 @@ def run_once(bench: Bench, variation: Variation, seed: int, progress: Callable[[
 
     ``progress`` is told the share of the fit that is done.
     """
-    setup, trace, curve = bench.setup, GradientTrace(), list[Moment]()
+    setup, trace = bench.setup, GradientTrace()
     look = Validation(bench.kept_out, bench.plan_of(variation), bench.device, setup.precision)
     look.looked_at = LOOKED_AT
     began = time.monotonic()
-
-    def watch(moment: Moment) -> None:
-        curve.append(moment)
-        progress(moment.progress)
-
-    fit = bench.fit(variation, setup.seed + seed, setup.steps, watch, trace, look)
+    fit = bench.fit(variation, setup.seed + seed, setup.steps, lambda moment: progress(moment.progress), trace, look)
     run = Run(
         variation=variation,
         seed=seed,
@@ -92,7 +86,7 @@ def _looked_into(bench: Bench, variation: Variation, network: nn.Module, first: 
         "scores": bench.judge(network),
         "activations": activation_statistics(network, tiles),
     }
-    if variation.skip == "none" or variation.depth != NORMAL:
+    if variation.skip == "none" or not variation.compares_skips:
         return found
     across = crossings(network, tiles)
     few = bench.judge.fewer(CUT_CASES)

@@ -17,31 +17,36 @@ from skipseg.training.study.grid import Variation, blocks_for, recipe_of
 from skipseg.training.study.records import Start
 
 VOXELS = {3: 16**3, 2: 64**2}  # of the patch, small: nothing is learned from it
+ACTIVATIONS: tuple[Activation, ...] = ("relu", "sigmoid")
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Beside depth and residual skips: what else a gradient meets on its way."""
+    """Beside depth, residual skips and activation: what else a gradient meets on its way."""
 
     norm: Norm
     skip: str
 
     @property
     def told(self) -> str:
+        """For people."""
         across = "no skips across the U" if self.skip == "none" else f"{self.skip} across the U"
         return f"{'no norm' if self.norm == 'none' else f'{self.norm} norm'}, {across}"
+
+    def variation(self, depth: int, residual: bool, activation: Activation) -> Variation:
+        """A network under it."""
+        return Variation(skip=self.skip, norm=self.norm, depth=depth, residual=residual, activation=activation)
 
 
 # Nothing that helps a gradient; the norm; and the networks as they are trained here.
 CONDITIONS = (Condition("none", "none"), Condition("instance", "none"), Condition("instance", "concat"))
-ACTIVATIONS: tuple[Activation, ...] = ("relu", "sigmoid")
 
 
 def start_variations(depths: Sequence[int]) -> list[Variation]:
     """All of which gradients are measured."""
     return [
-        Variation(skip=one.skip, norm=one.norm, depth=depth, residual=residual, activation=activation)
-        for one in CONDITIONS
+        condition.variation(depth, residual, activation)
+        for condition in CONDITIONS
         for activation in ACTIVATIONS
         for depth in depths
         for residual in (True, False)

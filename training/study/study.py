@@ -18,7 +18,7 @@ from skipseg.training.datasets.dataset import Dataset, checksum, open_dataset
 from skipseg.training.study.bench import Bench, scratch, set_up
 from skipseg.training.study.claims import judge_claims
 from skipseg.training.study.decide import decide
-from skipseg.training.study.grid import NORMAL, Variation, recipe_of
+from skipseg.training.study.grid import Variation, recipe_of
 from skipseg.training.study.page import write_page
 from skipseg.training.study.prices import network_prices, projection_prices
 from skipseg.training.study.records import Study, read_study, write_study
@@ -105,7 +105,7 @@ def _prices(bench: Bench) -> dict[str, object]:
     """All kinds of skips at the widths of concatenation, and projections."""
     frame = bench.setup.frame()
     widths = recipe_of(Variation(), frame).widths
-    recipes = [recipe_of(Variation(skip=skip, depth=NORMAL), frame, widths) for skip in SKIPS]
+    recipes = [recipe_of(Variation(skip=skip), frame, widths) for skip in SKIPS]
     images, _ = bench.sampler(bench.setup.seed).draw(0)
     rounds = ROUNDS if bench.setup.minutes >= 1 else 3
     kit, size = Kit(frame.dimensions, "relu"), bench.setup.plan.tile
