@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from skipseg.models.networks.kit import Activation
 from skipseg.training.reports.canvas import INK, draw, png
 from skipseg.training.study.evidence import ratios
 from skipseg.training.study.grid import Variation
@@ -15,6 +16,7 @@ from skipseg.training.study.records import Start, Study
 from skipseg.training.study.starts import CONDITIONS, Condition
 
 SMALLEST = 1e-12  # drawn: smaller gradients lie on the floor
+STYLES: tuple[tuple[Activation, str], ...] = (("relu", "-"), ("sigmoid", ":"))
 
 
 def ratios_plot(study: Study) -> bytes:
@@ -22,7 +24,7 @@ def ratios_plot(study: Study) -> bytes:
     figure, panels = draw(9.6, 3.1, len(CONDITIONS))
     for axes, condition in zip(panels, CONDITIONS, strict=True):
         for residual, colour in ((False, PLAIN), (True, RESIDUAL)):
-            for activation, style in (("relu", "-"), ("sigmoid", ":")):
+            for activation, style in STYLES:
                 _ratio_line(axes, study, condition, residual, activation, colour, style)
         axes.axhline(1, color=INK, lw=0.8, alpha=0.6)
         axes.set_xscale("log", base=2)
@@ -77,7 +79,7 @@ def training_gradients_plot(study: Study) -> bytes:
 
 
 def _ratio_line(
-    axes: Axes, study: Study, condition: Condition, residual: bool, activation: str, colour: str, style: str
+    axes: Axes, study: Study, condition: Condition, residual: bool, activation: Activation, colour: str, style: str
 ) -> None:
     found = ratios(study, condition, residual, activation)
     depths = study.setup.depths

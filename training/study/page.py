@@ -166,9 +166,9 @@ def _rules(study: Study) -> str:
         keys.setdefault(claim.rule, []).append(claim.key)
     rows = [f'<tr><td>{", ".join(of)}</td><td class="text">{escape(rule)}</td></tr>' for rule, of in keys.items()]
     told = (
-        '<p class="soft">Intervals are percentile bootstraps. Those on trained networks draw seeds and cases, both '
-        "with replacement; with three seeds they are rather too narrow. Claims are judged one by one: of twenty at "
-        "95 %, one may be wrong by chance.</p>"
+        '<p class="soft">Intervals on trained networks hold two errors, added as independent ones are: that of other '
+        "seeds (Student) and that of other cases (bootstrap). Claims are judged one by one: of twenty at 95 %, one "
+        "may be wrong by chance.</p>"
     )
     return section("By which rule", table(("claims", "rule"), rows) + told)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def kind_curves_plot(study: Study) -> bytes:
     """Training loss and Dice on the way by kind of skip."""
     kinds = _kinds(study)
     figure, (left, right) = draw(8.4, 2.9, 2)
-    for kind, colour in zip(kinds, KINDS, strict=False):
+    for kind, colour in zip(kinds, cycle(KINDS), strict=False):
         runs = study.runs_of(Variation(skip=kind))
         _curves(left, runs, colour)
         for run in runs:
@@ -46,7 +47,7 @@ def kind_curves_plot(study: Study) -> bytes:
             right.plot([step for step, _ in known], [dice for _, dice in known], "o-", color=colour, ms=3, lw=1)
     left.set(xlabel="step", ylabel="training loss")
     right.set(xlabel="step", ylabel="Dice of a few cases kept out")
-    legend(figure, list(zip(kinds, KINDS, strict=False)))
+    legend(figure, list(zip(kinds, cycle(KINDS), strict=False)))
     return png(figure)
 
 
@@ -55,7 +56,7 @@ def kinds_plot(study: Study) -> bytes:
     kinds = _kinds(study)
     figure, panels = draw(9.6, 0.9 + 0.5 * len(kinds), len(MEASURES))
     for axes, (measure, name) in zip(panels, MEASURES, strict=True):
-        for row, (kind, colour) in enumerate(zip(kinds, KINDS, strict=False)):
+        for row, (kind, colour) in enumerate(zip(kinds, cycle(KINDS), strict=False)):
             runs = study.runs_of(Variation(skip=kind))
             if runs:
                 _strip(axes, row, table(study, runs, measure), colour)

@@ -18,8 +18,8 @@ SMALL = 0.02  # of Dice: less is a small benefit
 
 def converging(study: Study) -> Iterator[Claim]:
     """Steps until the smoothed training loss comes down to where the worse of two twins ends, in networks of 50 or
-    more layers; one that diverges never gets there and counts twice all steps. The logarithm (to 2) of plain by residual,
-    seed by seed. Confirmed when the interval of its mean over seeds lies above 0, refuted when below."""
+    more layers; one that diverges never gets there and counts twice all steps. The logarithm (to 2) of plain by
+    residual, seed by seed. Confirmed when the interval of its mean over seeds lies above 0, refuted when below."""
     depth = max(study.setup.depths)
     plain, residual = find.twins(study, depth)
     found = of_draws([log2(p / r) for p, r in map(find.steps_to_common_loss, plain, residual)])

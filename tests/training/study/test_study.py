@@ -17,7 +17,7 @@ SIZE = decide.Size(weights=4_000, step_voxels=2_048, starts=2)
 @pytest.fixture
 def small(monkeypatch):
     """The coarsest grid there is, of tiny networks."""
-    monkeypatch.setattr(decide, "EXTENTS", (SMALL,))
+    monkeypatch.setattr(decide, "COARSE", (SMALL,))
     monkeypatch.setattr(decide, "FEWEST_STEPS", 3)
     monkeypatch.setattr(decide, "size_for", lambda device, minutes: SIZE)
 
