@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import hypot, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from skipseg.training.judging.intervals import DRAWS, SEED, Interval, Numbers, interval, means, resample
@@ -103,8 +104,8 @@ class Table:
         drawn = resample(len(of_cases), self.groups)
         return Sampled(_mean(of_cases), of_seeds, None if drawn is None else means(of_cases, drawn))
 
-    def where(self, known: Numbers) -> Table:
-        """The same without the numbers that are not ``known``, bool (seeds, cases)."""
+    def where(self, known: NDArray[np.bool_]) -> Table:
+        """The same without the numbers that are not ``known`` (seeds, cases)."""
         return Table(np.where(known, self.values, np.nan).tolist(), self.groups)
 
 
@@ -160,7 +161,7 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
 
 def _loss(a: Numbers, b: Numbers) -> Numbers:
     """From A to B by A; NaN where there was nothing to lose."""
-    return 1 - np.divide(b, a, out=np.full(a.shape, np.nan), where=a != 0)
+    return np.asarray(1 - np.divide(b, a, out=np.full(a.shape, np.nan), where=a != 0))
 
 
 def _student(values: Numbers) -> float | None:

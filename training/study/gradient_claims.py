@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from skipseg.training.study.estimates import below, of_draws, within
 from skipseg.training.study.evidence import change_with_depth, ratios
 from skipseg.training.study.records import Claim, Study
-from skipseg.training.study.starts import CONDITIONS
+from skipseg.training.study.starts import ACTIVATIONS, CONDITIONS
 from skipseg.training.study.telling import change, of_starts, stated
 
 KEPT = 1.0  # a ratio that changes by less than this power of ten has kept its magnitude
@@ -50,7 +50,7 @@ def saturating(study: Study) -> Iterator[Claim]:
     """The same ratio at the deepest plain network: that with sigmoids less that with ReLUs, as powers of ten, draw
     by draw; a ratio below 10^-30 counts as that. Confirmed when the interval lies below 0, refuted when above."""
     for place, condition in enumerate(CONDITIONS, start=1):
-        relu, sigmoid = (ratios(study, condition, False, kind)[-1] for kind in ("relu", "sigmoid"))
+        relu, sigmoid = (ratios(study, condition, False, kind)[-1] for kind in ACTIVATIONS)
         found = of_draws([s - r for r, s in zip(relu, sigmoid, strict=True)])
         yield stated(
             saturating,
