@@ -174,10 +174,10 @@ main()
 
 
 def test_killed_in_the_second_fold_it_is_resumed_there_to_the_same_weights(
-    ensemble, pictures, quick, tmp_path, monkeypatch
+    ensemble, pictures, quick, tiny_plan, tmp_path, monkeypatch
 ):
     out, work = tmp_path / "killed", tmp_path / "killed.training"
-    arguments = ["train", str(pictures), "--epochs", "8", "--folds", "3", "--plan", str(quick["overrides"])]
+    arguments = ["train", str(pictures), "--epochs", "8", "--folds", "3", "--plan", str(tiny_plan)]
     arguments += ["--device", "cpu", "--out", str(out)]
     child = subprocess.Popen([sys.executable, "-c", OFTEN, *arguments], stderr=subprocess.DEVNULL)
     while child.poll() is None and not (work / "fold-2" / "checkpoint.safetensors").exists():
