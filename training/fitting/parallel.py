@@ -6,6 +6,7 @@ it does next to nothing. The leader is process 0; it alone prints, writes and ev
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -204,7 +205,14 @@ def _launch(device: torch.device, sharded: bool) -> Fabric:
     )
     fabric = Fabric(accelerator=device.type, devices=local, num_nodes=world // local, strategy=strategy)
     fabric.launch()
+    atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """End what is exchanged in the background before Python ends under it: its threads would end the process badly."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _shard(network: nn.Module, mesh: Any) -> nn.Module:

@@ -18,7 +18,7 @@ COLUMNS = ("step", "seconds", "loss", "learning_rate", "dice", "waited")
 
 
 class Tracker(Protocol):
-    """Keeps rows of ``COLUMNS``; ``seconds`` are of wall clock, ``waited`` those in which data was missing."""
+    """Keeps rows of ``COLUMNS``; ``seconds`` are of wall clock, ``waited`` those spent without a batch."""
 
     def begin(self, rows: Sequence[Row]) -> None:
         """A fit begins, or goes on after ``rows``."""

@@ -86,7 +86,7 @@ def test_distances_and_surface_dice_agree_with_monai(seed, shape, spacing):
     mask.flat[random.integers(mask.size)] = truth.flat[random.integers(truth.size)] = True
     hd95, nsd = monai_numbers(mask, truth, spacing)
     one = score(mask, truth, spacing)
-    assert one.hd95_mm == pytest.approx(hd95, rel=1e-5)
+    assert one.hd95_mm == pytest.approx(hd95, rel=1e-4)
     assert one.nsd_1mm == pytest.approx(nsd, abs=1e-6)
     assert one.dice == pytest.approx(2 * (mask & truth).sum() / (mask.sum() + truth.sum()))
 

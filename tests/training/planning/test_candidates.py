@@ -38,7 +38,7 @@ def test_the_largest_that_gets_enough_steps_is_taken_and_the_smallest_when_none_
     names = [option.name for option in options]
     assert names == ["large", "standard", "light", "small", "small, stem"]
     took = [2.0, 0.5, 0.25, 0.12, 0.04]
-    for seconds, name in ((10_000, "large"), (250, "standard"), (100, "light"), (20, "small"), (1, "small, stem")):
+    for seconds, name in ((10_000, "large"), (450, "standard"), (100, "light"), (20, "small"), (1, "small, stem")):
         timings = [Timing(option, second, True, seconds / second) for option, second in zip(options, took, strict=True)]
         assert names[choose(timings)] == name
 
