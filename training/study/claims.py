@@ -1,7 +1,7 @@
 """What is said of skip connections everywhere, and what a study's measurements say of it.
 
-Every rule is one claim, and its docstring tells by what it is confirmed or refuted; rules were written before any study
-of real scans was made. An interval is a 95 % one. Whatever an interval leaves open is undecided, and so is all that
+Every rule is one claim, and its docstring tells by what it is confirmed or refuted; rules were settled after two
+small trials and before any study that is reported. An interval is a 95 % one. Whatever an interval leaves open is undecided, and so is all that
 depends on training when there was one seed alone: then nobody knows what another would have given.
 """
 
