@@ -1,8 +1,8 @@
 """What is said of skip connections everywhere, and what a study's measurements say of it.
 
-Every rule is one claim, and its docstring tells by what it is confirmed or refuted; rules were settled after two
-small trials and before any study that is reported. An interval is a 95 % one. Whatever an interval leaves open is undecided, and so is all that
-depends on training when there was one seed alone: then nobody knows what another would have given.
+Every rule is one claim, and its docstring tells by what it is confirmed or refuted; rules were settled after two small
+trials and before any study that is reported. An interval is a 95 % one. Whatever an interval leaves open is undecided,
+and so is all that depends on training when there was one seed alone: then nobody knows what another would have given.
 """
 
 from __future__ import annotations
