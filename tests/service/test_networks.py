@@ -61,7 +61,7 @@ SMALL = {
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
-        (["--skip", "subtract"], "concat, add, attention, none"),
+        (["--skip", "subtract"], "add, attention, concat, none"),
         (["--network", "transformer"], "swinunetr"),
         (["--network", "segresnet", "--skip", "add"], "skip is a choice of unet"),
     ],
