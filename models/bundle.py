@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -32,6 +32,7 @@ from skipseg.models.errors import BundleError
 from skipseg.models.labels import Labels
 from skipseg.models.networks.ensemble import build_ensemble
 from skipseg.models.networks.recipe import MOST_WEIGHTS
+from skipseg.models.networks.recipes import NetworkKind
 from skipseg.models.plan import Plan
 from skipseg.models.trust import Ranges
 
@@ -186,7 +187,7 @@ def parse_manifest(text: str) -> BundleManifest:
         return BundleManifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or "its top"
+        where = ".".join(str(step) for step in first["loc"] if step not in get_args(NetworkKind)) or "its top"
         raise BundleError(f"{MANIFEST} is not valid at {where}: {first['msg']}") from None
     except (ValueError, RecursionError):
         raise BundleError(f"{MANIFEST} is not JSON") from None

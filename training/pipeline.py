@@ -54,7 +54,7 @@ def train(dataset_folder: Path, out: Path, options: TrainOptions) -> Bundle:
     setup = team.told(lambda: _decided(dataset, split, options, device, work, display, going_on))
     cases = _cached(dataset, split, setup, work, display, going_on, team)
     judged = team.told(lambda: judge_base(going_on, dataset, split, device, setup, work, display) if going_on else None)
-    conditions = Conditions(setup, device, display, team, options.track)
+    conditions = Conditions(setup, device, display, team, options.track, options.instruments)
     learning = _learning(conditions, cases, len(split.training), going_on)
     learning = replace(learning, rehearsal=_rehearsal(conditions, learning, dataset, split, going_on, judged, work))
     budget = _budget(conditions, learning, judged, started)

@@ -21,8 +21,6 @@ class BasicBlock(nn.Module):
     """Two convolutions (He 2015, Figure 2; without the skip those of Ronneberger 2015):
     (N, came, *spatial) -> (N, goes, *ceil(spatial / stride))."""
 
-    convolutions = 2
-
     def __init__(
         self, kit: Kit, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int], residual: bool
     ) -> None:
@@ -41,8 +39,6 @@ class BasicBlock(nn.Module):
 class PreactivationBlock(nn.Module):
     """Norm and activation before each convolution (He 2016): nothing stands in the way of what the skip carries."""
 
-    convolutions = 2
-
     def __init__(
         self, kit: Kit, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int], residual: bool
     ) -> None:
@@ -57,8 +53,6 @@ class PreactivationBlock(nn.Module):
 
 class BottleneckBlock(nn.Module):
     """A convolution of a quarter of the features between two of one voxel (He 2015, Figure 5): deep for few weights."""
-
-    convolutions = 3
 
     def __init__(
         self, kit: Kit, came: int, goes: int, kernel: Sequence[int], stride: Sequence[int], residual: bool

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from math import prod
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -181,10 +180,6 @@ class DynUNetRecipe(Pyramid, Borrowed):
         if any(step > 1 for step in strides[0]):
             raise ValueError(f"a DynUNet answers at the size of its first stride, which must be 1; got {strides[0]}")
         return strides
-
-    @property
-    def shrinks(self) -> tuple[int, ...]:
-        return tuple(prod(steps) for steps in zip(*self.strides, strict=True))
 
     def build(self) -> nn.Module:
         from monai.networks.nets.dynunet import DynUNet

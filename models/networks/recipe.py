@@ -24,7 +24,7 @@ class Recipe(BaseModel):
     @property
     def told(self) -> str:
         """The network in a few words."""
-        return f"{self.kind} of {self.weights / 1e6:.1f} million weights"
+        return f"{self.kind} of {self.weights:,} weights"
 
     @property
     def shrinks(self) -> tuple[int, ...]:
@@ -66,7 +66,7 @@ class Pyramid(Recipe):
     @property
     def told(self) -> str:
         """The network in a few words."""
-        return f"{self.kind} of {self.weights / 1e6:.1f} million weights"
+        return f"{self.kind} of {self.weights:,} weights"
 
     @property
     def shrinks(self) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import nn
 
 from skipseg.models.networks.blocks import BlockKind
@@ -19,7 +19,7 @@ from skipseg.models.networks.borrowed import (
 from skipseg.models.networks.kit import Activation, Kit
 from skipseg.models.networks.norms import Norm
 from skipseg.models.networks.recipe import MOST_WEIGHTS, Pyramid, Recipe
-from skipseg.models.networks.skips import SKIPS
+from skipseg.models.networks.skips import KindOfSkip
 from skipseg.models.networks.unet import UNet
 
 
@@ -30,24 +30,17 @@ class UNetRecipe(Pyramid):
     blocks: tuple[int, ...]  # blocks per encoder resolution; 0: one single convolution
     block: BlockKind = "basic"
     residual: bool = True  # blocks with their additive skip, or without
-    skip: str = "concat"  # how encoder features join the decoder: a name of networks/skips
+    skip: KindOfSkip = "concat"  # how encoder features join the decoder: a name of networks/skips
     activation: Activation = "leaky"
     norm: Norm = "instance"
     deep_supervision: bool = True  # heads at the coarser decoder resolutions, used in training alone
-
-    @field_validator("skip")
-    @classmethod
-    def _is_known(cls, skip: str) -> str:
-        if skip not in SKIPS:
-            raise ValueError(f"skip must be one of {', '.join(SKIPS)}, got {skip!r}")
-        return skip
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> UNetRecipe:
         if len(self.blocks) != len(self.widths):
             raise ValueError(f"blocks needs {len(self.widths)} entries, one per resolution of widths")
         if any(not 0 <= count <= 16 for count in self.blocks):
-            raise ValueError("widths must lie in 1..2048 and blocks in 0..16")
+            raise ValueError("blocks must lie in 0..16")
         if (count := self.weights) > MOST_WEIGHTS:
             raise ValueError(
                 f"widths, kernels and blocks make about {count:,} weights; at most {MOST_WEIGHTS:,} may be"
@@ -56,13 +49,9 @@ class UNetRecipe(Pyramid):
 
     @property
     def told(self) -> str:
-        different = [
-            *([] if self.skip == "concat" else [f"skip {self.skip}"]),
-            *([] if self.block == "basic" else [f"{self.block} blocks"]),
-            *([] if self.residual else ["plain"]),
-            *([] if self.activation == "leaky" else [self.activation]),
-            *([] if self.norm == "instance" else [f"norm {self.norm}"]),
-        ]
+        usual = type(self).model_fields
+        names = ("skip", "block", "residual", "activation", "norm")
+        different = [f"{name} {getattr(self, name)}" for name in names if getattr(self, name) != usual[name].default]
         about = f" ({', '.join(different)})" if different else ""
         return f"U-Net{about}, {len(self.widths)} resolutions of {self.widths} features, strides {self.strides[1:]}"
 
@@ -96,6 +85,7 @@ NetworkRecipe = Annotated[
     UNetRecipe | SegResNetRecipe | SwinUNETRRecipe | UNETRRecipe | DynUNetRecipe | AttentionUnetRecipe,
     Field(discriminator="kind"),
 ]
+NetworkKind = Literal["unet", "segresnet", "swinunetr", "unetr", "dynunet", "attentionunet"]
 
 
 def build(recipe: Recipe) -> nn.Module:

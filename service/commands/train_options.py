@@ -30,6 +30,10 @@ TargetDice = Annotated[float | None, typer.Option(help="End as soon as the mean 
 Track = Annotated[
     str | None, typer.Option(metavar="tensorboard|mlflow", help="Follow the training there too, as it runs.")
 ]
+Instruments = Annotated[
+    bool,
+    typer.Option("--instruments", help="Write down norms of gradients, layer by layer, at some ten steps."),
+]
 Shard = Annotated[bool, typer.Option("--shard", help="With torchrun: each process holds a part of the network (FSDP).")]
 
 Folds = Annotated[

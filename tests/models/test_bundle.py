@@ -87,8 +87,8 @@ def test_a_damaged_or_unknown_bundle_is_refused_with_the_reason(tmp_path, damage
         ("plan", {"tile": [512, 512, 513]}, r"at plan: .*tile"),
         ("plan", {"tile": [8193, 16, 16]}, r"at plan: .*tile"),
         ("plan", {"spacing": [1, 1, 1e-9]}, r"at plan: .*spacing"),
-        ("network", {"kernels": [[3, 3, 3], [3, 2, 3], [3, 3, 3]]}, r"at plan.network.unet: .*kernels"),
-        ("network", {"widths": [1024, 2048, 2048], "blocks": [16, 16, 16]}, r"at plan.network.unet: .*widths"),
+        ("network", {"kernels": [[3, 3, 3], [3, 2, 3], [3, 3, 3]]}, r"at plan.network: .*kernels"),
+        ("network", {"widths": [1024, 2048, 2048], "blocks": [16, 16, 16]}, r"at plan.network: .*widths"),
         ("network", {"classes": 4}, r"at plan: .*4 classes, but there are 3 labels"),
     ],
 )

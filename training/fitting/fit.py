@@ -115,7 +115,7 @@ class Fit:
         team: Alone | None = None,
         teach: Teach | None = None,
         rehearse: Callable[[State], None] | None = None,
-        instrument: Instrument = lambda network, step, progress: None,
+        instrument: Instrument | None = None,
     ) -> None:
         if device.type == "cpu":
             keep_freed_memory()
@@ -184,7 +184,8 @@ class Fit:
         loss = self.teach(loss, images, outputs[0]) if self.teach else loss
         self.optimiser.zero_grad(set_to_none=True)
         self.team.backward(loss)
-        self.instrument(self.network, self.step, progress)
+        if self.instrument:
+            self.instrument(self.network, self.step, progress)
         self._step_unless_lost(self.team.clip(self.network, self.settings.clip))
         if not self._looks:
             self._dice = batch_dice(outputs[0], classes) if self.step % 10 == 0 else self._dice

@@ -14,13 +14,13 @@ from skipseg.models.errors import UsageError
 from skipseg.models.networks.blocks import BlockKind
 from skipseg.models.networks.kit import Activation
 from skipseg.models.networks.norms import Norm
-from skipseg.models.networks.skips import SKIPS
+from skipseg.models.networks.recipes import NetworkKind
+from skipseg.models.networks.skips import KindOfSkip
 
 Normalisation = Literal["zscore", "robust", "fixed"]
 Steps = tuple[Annotated[int, Field(ge=1, le=7)], ...]
 Count = Annotated[int, Field(ge=1)]
 Width = Annotated[int, Field(ge=1, le=2048)]
-NetworkKind = Literal["unet", "segresnet", "swinunetr", "unetr", "dynunet", "attentionunet"]
 ROBUST_PERCENT = (0.5, 99.5)
 AS_STORED: Literal["as stored"] = "as stored"
 UNETS = dict.fromkeys(("blocks", "block", "skip", "activation", "norm", "deep_supervision"), ("unet",))
@@ -84,7 +84,7 @@ class Overrides(BaseModel):
     blocks: tuple[Annotated[int, Field(ge=0, le=16)], ...] | None = None
     block: BlockKind | None = None
     residual: bool | None = None
-    skip: str | None = None
+    skip: KindOfSkip | None = None
     activation: Activation | None = None
     norm: Norm | None = None
     deep_supervision: bool | None = None
@@ -94,8 +94,6 @@ class Overrides(BaseModel):
 
     @model_validator(mode="after")
     def _suits_its_network(self) -> Overrides:
-        if self.skip is not None and self.skip not in SKIPS:
-            raise ValueError(f"skip must be one of {', '.join(SKIPS)}, got {self.skip!r}")
         kind = self.network or "unet"
         for name, kinds in ONLY_OF.items():
             if getattr(self, name) is not None and kind not in kinds:

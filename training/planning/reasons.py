@@ -40,7 +40,7 @@ def reasons_for(facts: Facts) -> tuple[str, ...]:
         ("crop_to_content", _crop(facts.plan)),
         ("patch", _patch(facts)),
         ("batch", _batch(facts)),
-        ("widths", _network(facts)),
+        ("network", _network(facts)),
         ("strides", _stem(facts)),
         ("flips", _mirrored(facts)),
     )  # fmt: skip

@@ -53,7 +53,7 @@ def train_folds(
     wishes.keep(work, display)
     setup = decide(dataset, split, for_each(options), team.device, work, display)
     check_size(setup.plan.plan.network, count, options.distil)
-    conditions = Conditions(setup, team.device, display, team, options.track)
+    conditions = Conditions(setup, team.device, display, team, options.track, options.instruments)
     cached = _cached(dataset, split, conditions, work)
     course = Course(dataset, split, folds, wishes, conditions, cached, work, Clock(started))
     _check_aim(course)

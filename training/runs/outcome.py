@@ -31,6 +31,7 @@ from skipseg.training.runs.gains import Before, judge
 from skipseg.training.runs.gains_page import gains_markdown, write_gains
 from skipseg.training.runs.progress import Display
 from skipseg.training.runs.retrain import Retraining
+from skipseg.training.study.gradients import INSTRUMENTS
 
 OUT_OF_FOLD = "out-of-fold"  # among the files of an evaluation, where cases were kept out of all folds
 SOFTWARE = ("skipseg", "torch", "monai", "numpy", "nibabel")
@@ -70,6 +71,8 @@ def write_bundle(out: Path, work: Path, run: Run, fitted: Fitted, name: str | No
     draft = save_bundle(work / "draft", fitted.weights, card, **fields)
     evaluation = work / "evaluation"
     metrics = _evaluate(evaluation, draft, run, fitted, display)
+    for path in list(work.rglob(INSTRUMENTS)):  # of a fold: fold-1-instruments.csv
+        shutil.copy(path, evaluation / "-".join(path.relative_to(work).parts))
     card = partial(card, gains=_gained(evaluation, draft, run))
     bundle = save_bundle(out, fitted.weights, card, evaluation, metrics=metrics, **fields)
     where = "out of fold" if run.measured == "out_of_fold" else "on cases kept out"

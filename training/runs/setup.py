@@ -56,6 +56,7 @@ class TrainOptions:
     target_dice: float | None = None  # on validation cases; reached, the training ends
     overrides: Overrides = field(default_factory=Overrides)  # choices made instead of the planner's
     track: str | None = None  # where else than in history.csv the course is followed: tensorboard, mlflow
+    instruments: bool = False  # norms of gradients are written down, layer by layer
     shard: bool = False  # of several processes each holds a part of the network
     started: float | None = None  # on time.monotonic's clock, what minutes are counted from; None: the call of train
     quiet: bool = False

@@ -23,6 +23,7 @@ from skipseg.training.planning.planner import TrainingPlan
 from skipseg.training.runs.progress import Display
 from skipseg.training.runs.rehearsal import Rehearsal, rehearsing
 from skipseg.training.runs.setup import CHECKPOINT, Setup
+from skipseg.training.study.gradients import INSTRUMENTS, GradientFile
 
 FEW_STEPS = 20  # fewer teach a network next to nothing
 
@@ -36,6 +37,7 @@ class Conditions:
     display: Display
     team: Alone
     track: str | None = None  # where else than in history.csv the course is followed
+    instruments: bool = False  # gradients are written down, layer by layer
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def fit_one(
         say=conditions.display.say,
         team=team,
         teach=teach,
+        instrument=GradientFile(folder / INSTRUMENTS, leads=team.leads) if conditions.instruments else None,
     )
     with conditions.display.fitting():
         fitted = fit.run()

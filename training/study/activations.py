@@ -9,7 +9,9 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.GELU, nn.Sigmoid, nn.Tanh)
+from skipseg.models.networks.kit import ACTIVATIONS
+
+KINDS = tuple(type(make(False)) for make in ACTIVATIONS.values())
 
 
 class ActivationStatistics(BaseModel):
@@ -36,7 +38,7 @@ def activation_statistics(network: nn.Module, images: Tensor) -> ActivationStati
 
         return look
 
-    with hooked([m.register_forward_hook(note(n)) for n, m in network.named_modules() if isinstance(m, ACTIVATIONS)]):
+    with hooked([m.register_forward_hook(note(n)) for n, m in network.named_modules() if isinstance(m, KINDS)]):
         network(images)
     layers, mean, deviation, zeros = zip(*rows, strict=True) if rows else ((), (), (), ())
     return ActivationStatistics(layers=layers, mean=mean, deviation=deviation, zeros=zeros)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from skipseg.models.networks.kit import WEIGHTED
 from skipseg.training.fitting.parallel import whole
 
+INSTRUMENTS = "instruments.csv"
 COLUMNS = ("step", "layer", "gradient_norm", "weight_norm", "relative")
 MOMENTS = 10  # of a training at which a table is written
 WRAPPERS = ("_forward_module.", "module.")  # put around a network that several processes train

@@ -5,3 +5,4 @@ from skipseg.models.networks.skips import attention as attention
 from skipseg.models.networks.skips import concat as concat
 from skipseg.models.networks.skips import cut as cut
 from skipseg.models.networks.skips.join import SKIPS as SKIPS
+from skipseg.models.networks.skips.join import KindOfSkip as KindOfSkip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from skipseg.models.networks.kit import Kit
@@ -26,3 +29,12 @@ class Join(nn.Module):
     def forward(self, up: Tensor, across: Tensor) -> Tensor:
         """The features that the decoder goes on with."""
         raise NotImplementedError
+
+
+def _known(skip: str) -> str:
+    if skip not in SKIPS:
+        raise ValueError(f"skip must be one of {', '.join(SKIPS)}; got {skip!r}")
+    return skip
+
+
+KindOfSkip = Annotated[str, AfterValidator(_known)]

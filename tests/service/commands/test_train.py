@@ -93,3 +93,11 @@ def test_a_plan_that_was_written_is_edited_and_given_back(pictures: Path, tmp_pa
 @pytest.mark.parametrize(("text", "count"), [("24GB", 24 * 10**9), ("1.5GiB", 1610612736), ("512 MiB", 2**29)])
 def test_sizes_are_read_with_their_units(text: str, count: int) -> None:
     assert byte_count(text) == count
+
+
+def test_gradients_are_written_down_when_asked_for(pictures: Path, tmp_path: Path) -> None:
+    for wish, written in (([], []), (["--instruments"], ["instruments.csv"])):
+        bundle = tmp_path / f"squares{len(wish)}"
+        assert run(["train", str(pictures), "--out", str(bundle), "--epochs", "1", "--fold", "0", *wish]) == 0
+        assert [path.name for path in (bundle / "evaluation").glob("*instruments*")] == written
+    assert "contracting.0.0.0" in (bundle / "evaluation" / "instruments.csv").read_text()
