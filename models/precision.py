@@ -10,6 +10,7 @@ import torch
 from skipseg.models.errors import UsageError
 
 Precision = Literal["fp32", "bf16"]
+Mode = Literal["exact", "fast"]  # fp32 throughout, or bf16 where the hardware multiplies it natively
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -27,6 +28,13 @@ def choose_device(wanted: str = "auto") -> torch.device:
             f"{wanted} was asked for, but this machine offers {torch.cuda.device_count()} CUDA devices; use cpu"
         )
     return device
+
+
+def mode_of(text: str) -> Mode:
+    """``exact`` or ``fast``; raises ``UsageError`` for anything else."""
+    if text == "exact" or text == "fast":
+        return text
+    raise UsageError(f"a precision is exact or fast; got {text!r}")
 
 
 def fastest_precision(device: torch.device) -> Precision:

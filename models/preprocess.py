@@ -1,9 +1,4 @@
-"""From a scan to network input, and the exact way back.
-
-On the way in the scan is turned to the plan's orientation, cropped, normalised and resampled. On the way out the
-network's scores are interpolated onto the turned and cropped scan, the largest wins, and crop and turn are undone, so
-that every voxel of the scan gets exactly one label and the grid of the mask is the grid of the scan.
-"""
+"""From a scan to network input: turned to the plan's orientation, cropped, normalised and resampled."""
 
 from __future__ import annotations
 
@@ -18,13 +13,12 @@ from torch import Tensor
 
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.plan import Channel, Plan
-from skipseg.models.resample import resample, resample_rows
+from skipseg.models.resample import resample
 from skipseg.models.scans.content import Box, box_of, content
 from skipseg.models.scans.geometry import Geometry, Scalar, Turn, as_millimetres
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.volume import Volume
 
-SLAB_VOXELS = 2**22  # interpolated at once on the way out: 16 MiB a class
 CHUNK_VOXELS = 2**18  # summed at once in double precision, which stays in a processor's cache
 MOST_GROWTH = 27  # network voxels per voxel of the scan: three times finer along every axis
 SMALL = 2**18  # voxels of a scan that may grow further, since it stays small
@@ -54,12 +48,28 @@ class Prepared:
     placement: Placement
 
 
-def prepare(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Prepared:
-    """Take a volume to the network's grid.
+@dataclass(frozen=True)
+class Located:
+    """A volume, turned, and where the network's grid lies in it; nothing large was made yet."""
 
-    Raises ``ScanUnusable`` when the channels differ from the plan's, a channel is constant, or the scan is so much
-    coarser than the plan that its header must be wrong; ``ScanTooLarge`` when the network would need more memory than
-    ``limits`` allow. Takes the memory of one copy of what the network sees, and of two more while it is resampled.
+    turned: NDArray[np.float32]  # (channels, X, Y, Z), a view
+    where: NDArray[np.bool_] | None  # its content (X, Y, Z), where the plan crops to it
+    placement: Placement
+
+
+def prepare(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Prepared:
+    """Take a volume to the network's grid; raises as ``locate`` does.
+
+    Takes the memory of one copy of what the network sees, and of two more while it is resampled.
+    """
+    return fill(locate(volume, plan, limits), plan)
+
+
+def locate(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Located:
+    """Decide how the network's grid lies in a volume.
+
+    Raises ``ScanUnusable`` when the channels differ from the plan's, or the scan is so much coarser than the plan that
+    its header must be wrong; ``ScanTooLarge`` when the network would need more memory than ``limits`` allow.
     """
     if volume.channels != len(plan.channels):
         names = ", ".join(channel.name for channel in plan.channels)
@@ -67,7 +77,13 @@ def prepare(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Prep
     turn = volume.geometry.turn_to(plan.orientation or volume.geometry.orientation)
     turned = turn.apply(volume.voxels)
     where = content(turned) if plan.crop_to_content else None
-    placement = place(volume.geometry, turn, _whole(turned) if where is None else box_of(where), plan, limits)
+    box = _whole(turned) if where is None else box_of(where)
+    return Located(turned, where, place(volume.geometry, turn, box, plan, limits))
+
+
+def fill(located: Located, plan: Plan) -> Prepared:
+    """Network input; raises ``ScanUnusable`` when a channel is constant."""
+    turned, where, placement = located.turned, located.where, located.placement
     image = torch.from_numpy(np.array(turned[(..., *placement.box)], order="C"))
     measured = None if where is None else torch.from_numpy(where[placement.box])
     for values, how in zip(image, plan.channels, strict=True):
@@ -96,14 +112,6 @@ def prepare_labels(classes: NDArray[np.integer], placement: Placement) -> NDArra
     for value in summits.keys() - set(np.unique(winner).tolist()):
         winner.flat[summits[value]] = value
     return winner
-
-
-def restore(scores: Tensor, placement: Placement) -> NDArray[np.unsignedinteger]:
-    """Class scores (classes, *network grid) to class indices (X, Y, Z) on the scan's own grid; outside the box is 0."""
-    turned_shape = placement.geometry.turned(placement.turn).shape
-    turned = np.zeros(turned_shape, dtype=_indices(len(scores)))
-    turned[placement.box] = _largest(scores, placement.box_shape)
-    return np.ascontiguousarray(placement.turn.undo(turned))
 
 
 def place(geometry: Geometry, turn: Turn, box: Box, plan: Plan, limits: Limits) -> Placement:
@@ -178,23 +186,3 @@ def _chunks(values: Tensor) -> Iterator[Tensor]:
     """Views of a few rows each, so that what is computed of one stays small."""
     rows = max(CHUNK_VOXELS // values[0].numel(), 1)
     return (values[start : start + rows] for start in range(0, len(values), rows))
-
-
-def _largest(scores: Tensor, shape: tuple[int, int, int]) -> NDArray[np.unsignedinteger]:
-    """The class of the largest interpolated score, slab by slab and class by class: never all classes at full size."""
-    result = np.empty(shape, dtype=_indices(len(scores)))
-    rows = max(SLAB_VOXELS // (shape[1] * shape[2]), 1)
-    for start in range(0, shape[0], rows):
-        slab = slice(start, min(start + rows, shape[0]))
-        result[slab] = _largest_in_slab(scores, shape, slab).cpu().numpy()
-    return result
-
-
-def _largest_in_slab(scores: Tensor, shape: tuple[int, int, int], slab: slice) -> Tensor:
-    best = resample_rows(scores[:1], shape, slab)[0].clone()
-    winner = torch.zeros(best.shape, dtype=torch.uint8 if len(scores) <= 256 else torch.int32, device=scores.device)
-    for index in range(1, len(scores)):
-        score = resample_rows(scores[index : index + 1], shape, slab)[0]
-        winner.masked_fill_(score > best, index)
-        torch.maximum(best, score, out=best)
-    return winner

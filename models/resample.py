@@ -8,6 +8,8 @@ of skipping voxels (no aliasing). A flip of the input gives the flip of the outp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
 
 import torch
 from torch import Tensor
@@ -15,29 +17,67 @@ from torch import Tensor
 
 def resample(image: Tensor, shape: Sequence[int]) -> Tensor:
     """Resample (C, X, Y, Z) to (C, *shape)."""
-    return resample_rows(image, shape, slice(0, shape[0]))
-
-
-def resample_rows(image: Tensor, shape: Sequence[int], rows: slice) -> Tensor:
-    """The part ``[:, rows]`` of ``resample(image, shape)``, touching no more of the image than it needs."""
     for axis, length in enumerate(shape, start=1):
-        image = _along(image, axis, length, rows if axis == 1 else slice(0, length))
+        image = _along(image, axis, Rows(image.shape[axis], length))
     return image
 
 
-def _along(image: Tensor, axis: int, length: int, rows: slice) -> Tensor:
-    if image.shape[axis] == length:
-        return image.narrow(axis, rows.start, rows.stop - rows.start)
-    indices, weights = _taps(image.shape[axis], length, rows)
+@dataclass(frozen=True)
+class Rows:
+    """Rows ``start`` to ``stop`` of the ``goes`` that ``came`` rows become, made of those from ``first`` on alone."""
+
+    came: int
+    goes: int
+    start: int = 0
+    stop: int | None = None
+    first: int = 0
+
+    @property
+    def wanted(self) -> range:
+        return range(self.start, self.goes if self.stop is None else self.stop)
+
+
+def resample_rows(image: Tensor, shape: Sequence[int], axis: int, rows: Rows) -> Tensor:
+    """Part of a resampled image: rows along ``axis`` (0 to 2), of an image (C, X, Y, Z) that may be a part as well."""
+    image = _along(image, axis + 1, rows)
+    for other in {0, 1, 2} - {axis}:
+        image = _along(image, other + 1, Rows(image.shape[other + 1], shape[other]))
+    return image
+
+
+def rows_made_of(came: int, goes: int, stop: int) -> int:
+    """How many of ``goes`` rows are made of the first ``stop`` of the ``came`` rows alone."""
+    if stop >= came:
+        return goes
+    width = max(came / goes, 1.0)
+    return min(max(floor((stop - width + 0.5) * goes / came - 0.5) + 1, 0), goes)
+
+
+def first_row_for(came: int, goes: int, row: int) -> int:
+    """The first of the ``came`` rows that row ``row`` of ``goes`` is made of."""
+    return max(floor((row + 0.5) * came / goes - 0.5 - max(came / goes, 1.0)), 0)
+
+
+def rows_reached(came: int, goes: int) -> int:
+    """How many of the ``came`` rows a row of ``goes`` is made of, at most."""
+    return 2 * ceil(max(came / goes, 1.0)) + 1
+
+
+def _along(image: Tensor, axis: int, rows: Rows) -> Tensor:
+    wanted = rows.wanted
+    if rows.came == rows.goes:
+        return image.narrow(axis, wanted.start - rows.first, len(wanted))
+    indices, weights = _taps(rows.came, rows.goes, wanted)
+    indices = (indices - rows.first).clamp(0, image.shape[axis] - 1)  # what that changes has a weight of zero
     form = [1] * image.ndim
     form[axis] = -1
-    total = image.new_zeros(*image.shape[:axis], indices.shape[1], *image.shape[axis + 1 :])
+    total = image.new_zeros(*image.shape[:axis], len(wanted), *image.shape[axis + 1 :])
     for index, weight in zip(indices.to(image.device), weights.to(image), strict=True):
         total.addcmul_(image.index_select(axis, index), weight.view(form))
     return total
 
 
-def _taps(came: int, goes: int, rows: slice) -> tuple[Tensor, Tensor]:
+def _taps(came: int, goes: int, rows: range) -> tuple[Tensor, Tensor]:
     """Input indices and weights (taps, rows) of the triangle filter; weights sum to one, the edge repeats."""
     width = max(came / goes, 1.0)
     centre = (torch.arange(rows.start, rows.stop, dtype=torch.float64) + 0.5) * came / goes - 0.5

@@ -57,6 +57,6 @@ def _lifespan(server: Server) -> Callable[[FastAPI], AbstractAsyncContextManager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         server.models.start()
         yield
-        server.device.close()
+        server.engine.close()
 
     return lifespan

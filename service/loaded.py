@@ -10,10 +10,9 @@ from typing import Literal
 import torch
 
 from skipseg.models.errors import ModelConflict, NotReady, SkipsegError, UsageError
-from skipseg.models.inference.predictor import Predictor
-from skipseg.models.precision import choose_device
+from skipseg.models.inference.predictor import Predictor, load_predictor
+from skipseg.models.precision import Mode
 from skipseg.models.registry import ModelVersion, Registry
-from skipseg.service.device import Device
 from skipseg.service.logs import NAME
 
 log = logging.getLogger(NAME)
@@ -32,13 +31,13 @@ class Loaded:
 class LoadedModels:
     """Every live version of the registry as it was when ``start`` was called."""
 
-    def __init__(self, registry: Registry, device: Device, device_name: str) -> None:
+    def __init__(self, registry: Registry, device: torch.device, mode: Mode) -> None:
         self.registry = registry
         self.ready: dict[str, Loaded] = {}
         self.failed: dict[str, str] = {}
         self.loading = True
-        self._device, self._device_name = device, device_name
-        self.device_label = _label(choose_device(device_name))
+        self._device, self._mode = device, mode
+        self.device_label = _label(device)
 
     def start(self) -> None:
         """Load in the background, so that the server answers meanwhile."""
@@ -94,8 +93,7 @@ class LoadedModels:
     def _load(self, name: str) -> None:
         try:
             version = self.registry.resolve(name)
-            predictor = Predictor(version.open(), self._device_name)
-            self._device.submit(predictor.warm_up).result()
+            predictor = load_predictor(version.open(), self._device, self._mode)
         except SkipsegError as error:
             self.failed[name] = str(error)
             log.error("model failed", extra={"fields": {"model": name, "code": error.code, "reason": str(error)}})

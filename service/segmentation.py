@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
-import numpy as np
 from anyio import CapacityLimiter, to_thread
-from numpy.typing import NDArray
 from starlette.datastructures import UploadFile
 
+from skipseg.models.inference.engine import Engine
+from skipseg.models.inference.flight import Flight
+from skipseg.models.inference.foresight import foresee
 from skipseg.models.inference.predictor import Predictor
-from skipseg.models.preprocess import Prepared
+from skipseg.models.memory import memory_permitting
+from skipseg.models.preprocess import Located, fill, locate
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
 from skipseg.models.scans.reader import read_channels
-from skipseg.models.scans.volume import Volume
-from skipseg.service.device import Device
-from skipseg.service.memory import memory_permitting
+from skipseg.models.scans.volume import Source
+from skipseg.service.line import Line
 from skipseg.service.record import RequestRecord, Stages
+from skipseg.service.room import Room
 from skipseg.service.uploads import source_of
 
 Result = TypeVar("Result")
@@ -37,10 +40,10 @@ class WrittenMask:
 
 
 class Segmenter:
-    """Takes scans through threads for what the processor does, and through the device's thread for the network."""
+    """Takes scans through threads for what the processor does, and through the engine for the network."""
 
-    def __init__(self, device: Device, threads: int, limits: Limits) -> None:
-        self.device = device
+    def __init__(self, engine: Engine, line: Line, room: Room, threads: int, limits: Limits) -> None:
+        self.engine, self.line, self.room = engine, line, room
         self.limits = limits
         self._limiter = CapacityLimiter(threads)
 
@@ -51,17 +54,22 @@ class Segmenter:
 
         Raises ``QueueFull``, and the ``ScanError`` that reading, preparing or writing it raises.
         """
-        way = _Way(predictor, self.limits, format, record)
-        with self.device.place(), memory_permitting():
-            volume, prepared = await self._in_thread(record.stages, lambda: way.open(scans))
-            classes = await self._on_device(record.stages, lambda: way.infer(prepared))
-            return await self._in_thread(record.stages, lambda: way.close(classes, volume))
+        way, stages = _Way(predictor, self.limits, format, record), record.stages
+        with self.line.place(), memory_permitting():
+            source, located = await self._in_thread(stages, partial(way.open, scans))
+            async with self.room.hold(way.bytes_for(located)):
+                flight = await self._in_thread(stages, partial(way.depart, located))
+                del located  # it holds the scan, which nobody needs any more
+                await self._fly(flight, stages)
+                return await self._in_thread(stages, partial(way.arrive, flight, source))
 
     async def _in_thread(self, stages: Stages, work: Callable[[], Result]) -> Result:
         return await to_thread.run_sync(_queued(stages, work), limiter=self._limiter)
 
-    async def _on_device(self, stages: Stages, work: Callable[[], Result]) -> Result:
-        return await asyncio.wrap_future(self.device.submit(_queued(stages, work)))
+    async def _fly(self, flight: Flight, stages: Stages) -> None:
+        await asyncio.wrap_future(self.engine.fly(flight))
+        stages.add("queue", flight.began - flight.asked)
+        stages.add("network", flight.ended - flight.began)
 
 
 @dataclass(frozen=True)
@@ -73,20 +81,23 @@ class _Way:
     format: str | None
     record: RequestRecord
 
-    def open(self, scans: list[UploadFile]) -> tuple[Volume, Prepared]:
+    def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
         with self.record.stages.measure("read"):
             volume = read_channels([source_of(scan) for scan in scans], self.limits)
         self.record.shape = volume.voxels.shape
         with self.record.stages.measure("preprocess"):
-            return volume, self.predictor.prepare(volume, self.limits)
+            return volume.source, locate(volume, self.predictor.plan, self.limits)
 
-    def infer(self, prepared: Prepared) -> NDArray[np.unsignedinteger]:
-        with self.record.stages.measure("network"):
-            return self.predictor.infer(prepared)
+    def bytes_for(self, located: Located) -> int:
+        return foresee(located.placement, self.predictor.way, len(self.predictor.plan.channels))
 
-    def close(self, classes: NDArray[np.unsignedinteger], volume: Volume) -> WrittenMask:
+    def depart(self, located: Located) -> Flight:
+        with self.record.stages.measure("preprocess"):
+            return self.predictor.flight(fill(located, self.predictor.plan))
+
+    def arrive(self, flight: Flight, source: Source) -> WrittenMask:
         with self.record.stages.measure("postprocess"):
-            mask = self.predictor.finish(classes, volume)
+            mask = self.predictor.finish(flight, source)
         with self.record.stages.measure("write"):
             content = encode_mask(mask, self.format)
         return WrittenMask(

@@ -42,6 +42,17 @@ class Settings(BaseSettings):
         pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
         description="Where networks run: `cpu`, `cuda`, `cuda:1`, or `auto` (the first GPU when there is one).",
     )
+    precision: Literal["exact", "fast"] = Field(
+        default="fast",
+        description="`exact`: fp32 throughout. `fast`: bf16 where the hardware multiplies it natively, on the fastest "
+        "backend that passes its self-test.",
+    )
+    scan_memory: int = Field(
+        default=0,
+        ge=0,
+        description="Most bytes of memory that scans under way may take together; a scan waits until it fits. "
+        "0: half of what is free when the server starts.",
+    )
     max_upload_bytes: int = Field(
         default=DEFAULT_LIMITS.file_bytes, ge=1, description="Most bytes of one request, all of its parts together."
     )

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
 from fastapi import Depends, Request
 
+from skipseg.models.device_memory import free_bytes
+from skipseg.models.inference.engine import Engine
+from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
-from skipseg.service.device import Device
+from skipseg.service.line import Line
 from skipseg.service.loaded import LoadedModels
 from skipseg.service.metrics import Metrics
+from skipseg.service.room import Room
 from skipseg.service.segmentation import Segmenter
 from skipseg.service.settings import Settings
 
@@ -21,7 +26,8 @@ class Server:
 
     settings: Settings
     registry: Registry
-    device: Device
+    engine: Engine
+    line: Line
     models: LoadedModels
     segmenter: Segmenter
     metrics: Metrics
@@ -34,11 +40,14 @@ def open_server(settings: Settings) -> Server:
     """
     registry = Registry(settings.registry)
     registry.models()  # a folder that cannot be read is said now, by the command, and not by a thread of a server
-    device = Device(settings.queue_size)
-    models = LoadedModels(registry, device, settings.device)
-    segmenter = Segmenter(device, settings.threads, settings.limits)
-    metrics = Metrics(waiting=lambda: device.taken, loaded=lambda: len(models.ready))
-    return Server(settings, registry, device, models, segmenter, metrics)
+    device = choose_device(settings.device)
+    engine = Engine()
+    line = Line(settings.queue_size, engine.seconds_left)
+    models = LoadedModels(registry, device, settings.precision)
+    room = Room(settings.scan_memory or free_bytes(torch.device("cpu")))
+    segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
+    metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.ready))
+    return Server(settings, registry, engine, line, models, segmenter, metrics)
 
 
 def _server(request: Request) -> Server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from math import log, prod
 
@@ -9,30 +10,74 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from skipseg.models.inference.slab import Slab
+
 SLAB_VALUES = 2**22  # probabilities held at once: 16 MiB
+
+
+class Doubt:
+    """A sink: the mean entropy of the classes' probabilities over the foreground and the voxels next to it.
+
+    Scores are logits or logarithms of probabilities. The rim counts because doubt about an outline lies on both sides
+    of it.
+    """
+
+    def __init__(self) -> None:
+        self.keeps = 0
+        self._seen, self._total, self._voxels, self._classes = 0, 0.0, 0, 1
+
+    def margin(self, along: int) -> int:
+        return 2
+
+    def take(self, slab: Slab) -> Iterator[None]:
+        self._classes = len(slab.scores)
+        ready = slab.of if slab.is_last else slab.stop - 1  # of which the neighbours are known
+        a_row = slab.scores.numel() // (slab.stop - slab.start)
+        for start in range(self._seen, ready, max(SLAB_VALUES // a_row, 1)):
+            self._add(slab, start, min(start + max(SLAB_VALUES // a_row, 1), ready))
+            yield
+        self._seen = max(ready, self._seen)
+        self.keeps = max(self._seen - 1, 0)
+
+    @property
+    def entropy(self) -> float | None:
+        """0 is certain, 1 is a guess among all classes; None where no foreground was found."""
+        return self._total / self._voxels / log(self._classes) if self._voxels else None
+
+    def _add(self, slab: Slab, start: int, stop: int) -> None:
+        before, after = max(start - 1, 0), min(stop + 1, slab.of)
+        scores = slab.rows(before, after)
+        found = foreground(scores)
+        if not found.any():
+            return
+        box = _around(found)
+        near = _grown(found[box])
+        low, high = max(start - before, box[slab.along].start), min(stop - before, box[slab.along].stop)
+        wanted = (slab.along, low - box[slab.along].start, max(high - low, 0))
+        near, inside = near.narrow(*wanted), scores[(slice(None), *box)].movedim(0, -1).narrow(*wanted).movedim(-1, 0)
+        self._total += float(entropy(inside)[near].sum(dtype=torch.float64))
+        self._voxels += int(near.sum())
+
+
+def entropy_of(scores: Tensor) -> float | None:
+    """What ``Doubt`` makes of scores (classes, X, Y, Z) that are there at once."""
+    doubt = Doubt()
+    deque(doubt.take(Slab(scores, 0, 0, scores.shape[1], scores.shape[1])), maxlen=0)
+    return doubt.entropy
+
+
+def entropy(scores: Tensor) -> Tensor:
+    """Of the classes' probabilities at each voxel, in nats: (classes, X, Y, Z) -> (X, Y, Z)."""
+    shares: Tensor = torch.special.entr(scores.float().softmax(0))
+    return shares.sum(0)
 
 
 def foreground(scores: Tensor) -> Tensor:
     """Where the scores (classes, X, Y, Z) are largest for a label, bool (X, Y, Z)."""
-    return torch.cat([slab.argmax(0) > 0 for slab in slabs(scores)])
-
-
-def entropy_of(scores: Tensor, found: Tensor) -> float | None:
-    """Mean entropy of the classes' probabilities over the foreground ``found`` and the voxels next to it.
-
-    ``scores`` (classes, X, Y, Z) are logits or logarithms of probabilities. 0 is certain, 1 is a guess among all
-    classes; None where no foreground was found. The rim counts because doubt about an outline lies on both sides of it.
-    """
-    if not found.any():
-        return None
-    box = _around(found)
-    near, inside = _grown(found[box]), scores[(slice(None), *box)]
-    total, at = 0.0, 0
-    for slab in slabs(inside):
-        entropy = torch.special.entr(slab.float().softmax(0)).sum(0)
-        total += float(entropy[near[at : at + slab.shape[1]]].sum(dtype=torch.float64))
-        at += slab.shape[1]
-    return total / int(near.sum()) / log(len(scores))
+    best = scores[1].clone()
+    for score in scores[2:]:
+        torch.maximum(best, score, out=best)
+    return best > scores[0]
 
 
 def slabs(scores: Tensor) -> Iterator[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -10,70 +10,101 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skipseg.models.bundle import Bundle
-from skipseg.models.inference.sliding import scores_of
-from skipseg.models.precision import Precision, choose_device, fastest_precision
-from skipseg.models.preprocess import Placement, Prepared, prepare, restore
+from skipseg.models.inference.backends.backend import Backend
+from skipseg.models.inference.backends.choice import Choice, choose
+from skipseg.models.inference.backends.eager import Eager
+from skipseg.models.inference.flight import Flight, Priority, Way, fly_alone
+from skipseg.models.inference.restore import Labels
+from skipseg.models.inference.slab import Sink
+from skipseg.models.inference.whole import Whole
+from skipseg.models.precision import Mode, Precision, choose_device, fastest_precision
+from skipseg.models.preprocess import Placement, Prepared, prepare
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
-from skipseg.models.scans.volume import Mask, Volume
+from skipseg.models.scans.volume import Mask, Source, Volume
 
+Indices = NDArray[np.unsignedinteger]
 Look = Callable[[Tensor, Placement], None]
 
 
 class Predictor:
     """A bundle, loaded onto a device.
 
-    ``prepare`` and ``finish`` run on any thread and never touch the device; ``infer`` runs on the one that owns it.
+    ``prepare`` and ``finish`` run on any thread and never touch the device; a ``flight`` is flown by whoever owns it.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto", precision: Precision | None = None) -> None:
-        self.bundle = bundle
-        self.plan = bundle.plan
-        self.device = choose_device(device)
-        self.precision: Precision = precision or fastest_precision(self.device)
-        self.network = bundle.network().to(self.device)
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "auto",
+        precision: Precision | None = None,
+        *,
+        backend: Backend | None = None,
+        choice: Choice | None = None,
+    ) -> None:
+        self.bundle, self.plan = bundle, bundle.plan
+        if backend is None:
+            on = choose_device(device)
+            backend = Eager(bundle.network().to(on), on, precision or fastest_precision(on))
+        self.backend = backend
+        self.choice = choice  # why this backend; None: the caller's own
+        self.way = Way.of(self.plan)
 
     def segment(self, volume: Volume, look: Look | None = None) -> Mask:
-        """The mask of a volume, on the volume's own grid; ``look`` as ``infer`` takes it.
+        """The mask of a volume, on the volume's own grid.
 
-        Raises ``ScanUnusable`` when the volume does not fit the model.
+        ``look`` is shown the blended scores (classes, X, Y, Z) on the device and the network's grid; it must not change
+        them. Raises ``ScanUnusable`` when the volume does not fit the model.
         """
-        return self.finish(self.infer(self.prepare(volume), look), volume)
+        prepared = self.prepare(volume)
+        flight = fly_alone(self.flight(prepared, more=[Whole] if look else []))
+        for sink in flight.sinks:
+            if look is not None and isinstance(sink, Whole):
+                with torch.inference_mode():
+                    look(sink.scores, prepared.placement)
+        return self.finish(flight, volume.source)
 
     def prepare(self, volume: Volume, limits: Limits = DEFAULT_LIMITS) -> Prepared:
         """The volume on the network's grid, normalised."""
         return prepare(volume, self.plan, limits)
 
-    @torch.inference_mode()
-    def infer(self, prepared: Prepared, look: Look | None = None) -> NDArray[np.unsignedinteger]:
-        """Class indices (X, Y, Z) on the scan's own grid.
+    def flight(
+        self, prepared: Prepared, priority: Priority = "interactive", more: Sequence[Callable[[], Sink]] = ()
+    ) -> Flight:
+        """A prepared volume on its way to labels, and to ``more`` sinks."""
 
-        ``look`` is shown the blended scores (classes, X, Y, Z) on the device and the network's grid, before they become
-        classes; it must neither change nor keep them.
-        """
-        scores = self._scores(prepared.image)
-        if look is not None:
-            look(scores, prepared.placement)
-        return restore(scores, prepared.placement)
+        def sinks() -> list[Sink]:
+            return [Labels(prepared.placement), *(make() for make in more)]
 
-    def finish(self, classes: NDArray[np.unsignedinteger], volume: Volume) -> Mask:
-        """Class indices to the labels' values."""
+        return Flight(prepared.image, self.way, self.backend, sinks, priority, self._spare())
+
+    def finish(self, flight: Flight, source: Source) -> Mask:
+        """What a flight arrives at, for a scan from ``source``: class indices turned to the labels' values."""
         labels = self.bundle.labels
-        values = np.array(labels.values, dtype=np.uint8 if max(labels.values) < 256 else np.uint16)
-        return Mask(values[classes], volume.geometry, volume.source, labels)
+        found = next(sink for sink in flight.sinks if isinstance(sink, Labels))
+        values: Indices = np.array(labels.values, dtype=np.uint8 if max(labels.values) < 256 else np.uint16)
+        return Mask(_valued(found.result(), values), found.placement.geometry, source, labels)
 
     def warm_up(self) -> None:
         """Run one empty tile, so that the first scan does not pay for kernels being set up."""
-        with torch.inference_mode():
-            self._slide(torch.zeros(len(self.plan.channels), *self.plan.tile))
+        self.backend(torch.zeros(1, len(self.plan.channels), *self.plan.tile, device=self.backend.device))
 
-    def _scores(self, image: Tensor) -> Tensor:
-        """Scores (classes, X, Y, Z) of an image (channels, X, Y, Z), on the device."""
-        if self.plan.dimensions == 3:
-            return self._slide(image)
-        scores = torch.empty(self.plan.network.classes, *image.shape[1:], device=self.device)
-        for at in range(image.shape[-1]):
-            scores[..., at] = self._slide(image[..., at])
-        return scores
+    def _spare(self) -> Callable[[], Backend] | None:
+        """Where a scan may go that does not fit on a GPU."""
+        if self.backend.device.type == "cpu":
+            return None
+        processor = torch.device("cpu")
+        return lambda: Eager(self.bundle.network(), processor, fastest_precision(processor))
 
-    def _slide(self, image: Tensor) -> Tensor:
-        return scores_of(image, self.network, self.plan, self.device, self.precision)
+
+def load_predictor(bundle: Bundle, device: torch.device, mode: Mode) -> Predictor:
+    """A bundle on the fastest backend that answers as the reference does, self-tested and warm."""
+    backend, choice = choose(bundle.network(), bundle.plan, device, mode)
+    return Predictor(bundle, backend=backend, choice=choice)
+
+
+def _valued(classes: Indices, values: Indices) -> Indices:
+    """The value of each class index; nothing is copied where they are the same."""
+    if np.array_equal(values, np.arange(len(values))):
+        return classes.astype(values.dtype, copy=False)
+    found: Indices = values[classes]
+    return found

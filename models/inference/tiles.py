@@ -11,11 +11,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import ceil
+from math import ceil, prod
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One window of a volume: where it lies, and its blending weights per axis."""
+
+    place: tuple[slice, ...]
+    weights: tuple[Tensor, ...]  # their outer product is the weight of each voxel
+    mirrored: tuple[int, ...] = ()  # spatial axes that the network is to see reversed
+
+    def of(self, image: Tensor) -> Tensor:
+        """What the network sees of an image (C, *spatial)."""
+        window = image[(slice(None), *self.place)]
+        return window.flip([axis + 1 for axis in self.mirrored]) if self.mirrored else window
+
+    def back(self, logits: Tensor) -> Tensor:
+        """Logits (classes, *tile) of what the network saw, the way the volume lies."""
+        return logits.flip([axis + 1 for axis in self.mirrored]) if self.mirrored else logits
 
 
 @dataclass(frozen=True)
@@ -33,22 +51,22 @@ class Tiling:
         return cls(tuple(size), tuple(tile), starts)
 
     def __len__(self) -> int:
-        count = 1
-        for starts in self.starts:
-            count *= len(starts)
-        return count
+        return prod(len(starts) for starts in self.starts)
 
-    def windows(self) -> Iterator[tuple[tuple[slice, ...], tuple[Tensor, ...]]]:
-        """For each tile its place and its blending weights per axis; the products of the weights sum to one."""
+    def tiles(self, along: int = 0) -> Iterator[Tile]:
+        """Every tile, those with the lowest start on the axis ``along`` first; all weights of a voxel sum to one."""
         weights = [
             _axis_weights(length, side, starts)
             for length, side, starts in zip(self.size, self.tile, self.starts, strict=True)
         ]
-        for index in product(*(range(len(starts)) for starts in self.starts)):
-            place = tuple(
-                slice(self.starts[axis][i], self.starts[axis][i] + self.tile[axis]) for axis, i in enumerate(index)
+        order = [along, *(axis for axis in range(len(self.size)) if axis != along)]
+        for index in product(*(range(len(self.starts[axis])) for axis in order)):
+            at = [number for _, number in sorted(zip(order, index, strict=True))]
+            places = zip(self.starts, self.tile, at, strict=True)
+            yield Tile(
+                tuple(slice(starts[number], starts[number] + side) for starts, side, number in places),
+                tuple(along_axis[number] for along_axis, number in zip(weights, at, strict=True)),
             )
-            yield place, tuple(weights[axis][i] for axis, i in enumerate(index))
 
 
 def pad_to_tile(image: Tensor, tile: Sequence[int]) -> tuple[Tensor, tuple[slice, ...]]:
@@ -58,12 +76,6 @@ def pad_to_tile(image: Tensor, tile: Sequence[int]) -> tuple[Tensor, tuple[slice
     padding = [n for axis in reversed(range(len(missing))) for n in (before[axis], missing[axis] - before[axis])]
     inside = tuple(slice(start, start + length) for start, length in zip(before, image.shape[1:], strict=True))
     return (functional.pad(image, padding) if any(missing) else image), inside
-
-
-def blend(accumulator: Tensor, logits: Tensor, place: tuple[slice, ...], weights: tuple[Tensor, ...]) -> None:
-    """Add a tile's logits (classes, *tile) to the accumulator (classes, *spatial), weighted."""
-    target = accumulator[(slice(None), *place)]
-    target.addcmul_(logits.to(target.dtype), outer(weights).to(target))
 
 
 def outer(weights: tuple[Tensor, ...]) -> Tensor:

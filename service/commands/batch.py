@@ -11,12 +11,12 @@ from time import perf_counter
 
 from skipseg.models.errors import ScanError, UsageError
 from skipseg.models.inference.predictor import Predictor
+from skipseg.models.memory import memory_permitting
 from skipseg.models.scans.masks import mask_suffix, write_mask
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.volume import Mask
 from skipseg.service.commands.cases import ScanFiles
 from skipseg.service.commands.results import RESULTS, Result, read_results, results_file
-from skipseg.service.memory import memory_permitting
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # no later scan could be written either
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skipseg.service.commands.models import open_registry
-from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName, ModelReference
+from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName, ModelReference, PrecisionName
 from skipseg.service.commands.progress import bar
 
 if TYPE_CHECKING:
@@ -45,10 +45,12 @@ def evaluate(
     cases: CaseNames = None,
     groups: GroupFile = None,
     device: DeviceName = "auto",
+    precision: PrecisionName = "fast",
     data: DataFolder = None,
 ) -> None:
     """Score a model's masks against a dataset's truth; exit 1 if a case failed, each named."""
-    from skipseg.models.inference.predictor import Predictor
+    from skipseg.models.inference.predictor import load_predictor
+    from skipseg.models.precision import choose_device, mode_of
     from skipseg.models.registry import open_model
     from skipseg.training.datasets.dataset import open_dataset
     from skipseg.training.datasets.groups import with_groups
@@ -57,7 +59,7 @@ def evaluate(
     opened, truth = open_model(bundle, open_registry(data)), with_groups(open_dataset(dataset), groups)
     chosen = choose_cases(truth, [opened.manifest.training], cases)
     history = opened.folder / "evaluation" / "history.csv"
-    predictor = Predictor(opened, device)
+    predictor = load_predictor(opened, choose_device(device), mode_of(precision))
     with bar("evaluating") as progress:
         name = opened.manifest.name
         metrics = run(predictor, name, truth, chosen, out, progress, history if history.is_file() else None)

@@ -55,4 +55,12 @@ SkipName = Annotated[
         rich_help_panel=NETWORK,
     ),
 ]
+PrecisionName = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="MODE",
+        help="exact: fp32 throughout. fast: bf16 where the hardware has it, after a self-test against fp32.",
+    ),
+]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]

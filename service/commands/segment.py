@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skipseg.service.commands.models import open_registry
-from skipseg.service.commands.options import DataFolder, DeviceName, ModelReference
+from skipseg.service.commands.options import DataFolder, DeviceName, ModelReference, PrecisionName
 from skipseg.service.commands.progress import bar
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ def segment(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Skip scans that an earlier run into --out has done.")] = False,
     device: DeviceName = "auto",
+    precision: PrecisionName = "fast",
     data: DataFolder = None,
 ) -> None:
     """Write the mask of each scan, on the scan's own grid; exit 1 if any failed, each named."""
     from skipseg.models.errors import UsageError
-    from skipseg.models.inference.predictor import Predictor
+    from skipseg.models.inference.predictor import load_predictor
+    from skipseg.models.precision import choose_device, mode_of
     from skipseg.models.registry import open_model
     from skipseg.models.scans.masks import MASK_FORMATS, format_of
     from skipseg.service.commands.cases import collect, refuse_overwriting
@@ -48,7 +50,7 @@ def segment(
             f"--out {out} is called like a {as_file} file, but --format says {format}; name one of them alone"
         )
     refuse_overwriting(found, [out] if as_file else possible_files(found, out, format))
-    predictor = Predictor(bundle, device)
+    predictor = load_predictor(bundle, choose_device(device), mode_of(precision))
     if as_file:
         _one(found[0], predictor, out)
     else:
@@ -69,9 +71,9 @@ def possible_files(scans: list[ScanFiles], out: Path, format: str | None) -> Ite
 
 
 def _one(scan: ScanFiles, predictor: Predictor, out: Path) -> None:
+    from skipseg.models.memory import memory_permitting
     from skipseg.models.scans.masks import write_mask
     from skipseg.models.scans.reader import read_channels
-    from skipseg.service.memory import memory_permitting
 
     scan.check_channels(len(predictor.plan.channels))
     with memory_permitting():

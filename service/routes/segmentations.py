@@ -70,7 +70,7 @@ async def segment(
     """Everything that can be refused without the scan is refused before the upload is read."""
     wanted = mask_format(format, accept)
     loaded = server.models.pick(model)
-    server.device.check_room()
+    server.line.check_room()
     record = record_of(request.scope)
     record.model = loaded.version.reference
     async with uploaded_scans(request, server.settings.limits) as scans:

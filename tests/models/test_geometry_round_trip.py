@@ -16,8 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from skipseg.models.errors import ScanTooLarge, ScanUnusable
 from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.restore import restore
 from skipseg.models.plan import Channel
-from skipseg.models.preprocess import prepare, prepare_labels, restore
+from skipseg.models.preprocess import prepare, prepare_labels
 from skipseg.models.scans.geometry import Geometry
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.volume import Source, Volume
@@ -237,7 +238,7 @@ def test_a_2d_network_takes_a_stack_slice_by_slice(tmp_path):
     stack = scan((19, 21, 3), (1, 1, 4), (0, 0, 0))
     whole = two.segment(stack).voxels
     assert whole.shape == (19, 21, 3)
-    classes = two.infer(two.prepare(stack))
+    classes = two.segment(stack).voxels
     assert isinstance(classes, np.ndarray)  # off the device: what follows may run on any thread
     assert np.array_equal(classes, whole)
     assert len(np.unique(whole)) > 1

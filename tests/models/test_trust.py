@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skipseg.models.inference.certainty import entropy_of, foreground
+from skipseg.models.inference.certainty import entropy_of
 from skipseg.models.labels import Labels
 from skipseg.models.scans.geometry import Geometry
 from skipseg.models.scans.volume import Mask, Source
@@ -105,7 +105,7 @@ def scores_with(probabilities):
 
 
 def entropy(scores):
-    return entropy_of(scores, foreground(scores))
+    return entropy_of(scores)
 
 
 def test_entropy_is_that_of_what_was_found_and_its_rim():

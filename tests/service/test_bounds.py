@@ -58,7 +58,7 @@ def test_too_many_parts_are_refused(client) -> None:
 
 
 def test_when_every_place_is_taken_the_next_is_told_when_to_come_back(lonely, scan) -> None:
-    with lonely.server.device.place(), lonely.server.device.place():
+    with lonely.server.line.place(), lonely.server.line.place():
         answer = lonely.client.post(PATH, files={"scan": scan})
     assert (answer.status_code, answer.json()["code"]) == (429, "queue_full")
     assert int(answer.headers["Retry-After"]) >= 1

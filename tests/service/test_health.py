@@ -4,12 +4,12 @@ import os
 import signal
 
 import httpx
+import torch
 from bundles import small_bundle
 from servers import registry_without_shipped, serving
 
 from skipseg import __version__
 from skipseg.models.registry import Registry
-from skipseg.service.device import Device
 from skipseg.service.loaded import LoadedModels
 
 
@@ -63,10 +63,8 @@ def test_a_model_that_fails_in_an_unforeseen_way_is_named_and_the_others_load(tm
     registry = registry_without_shipped(tmp_path)
     for name in ("good", "odd", "zealous"):
         registry.add(small_bundle(tmp_path / name, name=name).folder)
-    device = Device(places=1)
-    models = LoadedModels(Capricious(registry.root), device, "cpu")
+    models = LoadedModels(Capricious(registry.root), torch.device("cpu"), "fast")
     models.load()
-    device.close()
     assert models.references() == ("good@1", "zealous@1")
     assert set(models.failed) == {"odd"}
     assert not models.loading

@@ -32,7 +32,7 @@ def test_stages_are_timed(client, scan) -> None:
 
 
 def test_the_line_and_the_models_are_gauges(lonely) -> None:
-    with lonely.server.device.place():
+    with lonely.server.line.place():
         found = samples(lonely.client)
     assert found["skipseg_queue_length", ()] == 1
     assert found["skipseg_models_loaded", ()] == 1

@@ -223,4 +223,4 @@ def test_a_scan_that_memory_does_not_suffice_for_is_refused_and_the_server_goes_
     assert (refused.status_code, refused.json()["code"]) == (413, "scan_too_large")
     assert "memory" in refused.json()["detail"]
     assert lonely.client.post("/v1/segmentations", files={"scan": scan}).status_code == 200
-    assert lonely.server.device.taken == 0
+    assert lonely.server.line.taken == 0

@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from skipseg.models.allocator import keep_freed_memory
 from skipseg.models.errors import DatasetError
 from skipseg.models.precision import Precision, autocast
-from skipseg.training.fitting.allocator import keep_freed_memory
 from skipseg.training.fitting.augment import IntensitySettings, augment
 from skipseg.training.fitting.average import WeightAverage
 from skipseg.training.fitting.checkpoint import Checkpoint, load_checkpoint, restore_optimiser, save_checkpoint

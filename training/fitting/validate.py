@@ -82,7 +82,7 @@ class Validation:
     @torch.inference_mode()
     def _tile_seconds(self) -> float:
         """Of one tile: the middle one of a few, the first left out because kernels are set up in it."""
-        tile = torch.zeros(len(self.plan.channels), *self.plan.tile)
+        tile = torch.zeros(len(self.plan.channels), *(*self.plan.tile, 1)[:3])
         taken: list[float] = []
         while len(taken) < 2 or (len(taken) < 6 and sum(taken) < TIMING_SECONDS):
             before = time.monotonic()
@@ -98,11 +98,6 @@ class Validation:
     @torch.inference_mode()
     def _classes(self, case: CachedCase) -> NDArray[np.integer]:
         image = torch.from_numpy(np.array(case.image)).float()
-        if self.plan.dimensions == 3:
-            return self._largest(image)
-        return np.stack([self._largest(part) for part in image.movedim(-1, 0)], axis=-1)
-
-    def _largest(self, image: Tensor) -> NDArray[np.integer]:
         return scores_of(image, self.network, self.plan, self.device, self.precision).argmax(0).cpu().numpy()
 
 

@@ -56,7 +56,7 @@ class _Look:
     def __call__(self, scores: Tensor, placement: Placement) -> None:
         began = time.perf_counter()
         found = foreground(scores)
-        self.entropy = entropy_of(scores, found)
+        self.entropy = entropy_of(scores)
         self.reliability = reliability_of(scores, found, on_networks_grid(self.classes, placement))
         self.seconds = time.perf_counter() - began
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from skipseg.models.device_memory import free_bytes
 from skipseg.models.errors import PlanError
 from skipseg.models.plan import Channel, Plan
 from skipseg.models.trust import Ranges
@@ -18,7 +19,6 @@ from skipseg.training.planning.effort import HURRIED, LADDERS, WILD, standard
 from skipseg.training.planning.fingerprint import ChannelIntensities, Fingerprint
 from skipseg.training.planning.forecast import Expected, expected, fitting_seconds
 from skipseg.training.planning.grids import cropped
-from skipseg.training.planning.memory import free_bytes
 from skipseg.training.planning.overrides import AS_STORED, ROBUST_PERCENT, ChannelChoice, Overrides
 from skipseg.training.planning.reasons import Facts, reasons_for, table
 

@@ -7,12 +7,12 @@ from math import prod
 
 import torch
 
+from skipseg.models.device_memory import free_bytes
 from skipseg.models.errors import PlanError
 from skipseg.models.plan import Channel, Plan
 from skipseg.training.planning.costs import training_bytes
 from skipseg.training.planning.effort import MEMORY_SHARE, SMALLEST_BATCH, standard
 from skipseg.training.planning.fingerprint import ChannelIntensities, Fingerprint
-from skipseg.training.planning.memory import free_bytes
 from skipseg.training.planning.overrides import Overrides
 from skipseg.training.planning.planner import TrainingPlan, mirrored
 

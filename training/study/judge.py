@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skipseg.models.inference.restore import restore
 from skipseg.models.inference.sliding import scores_of
 from skipseg.models.inference.tiles import pad_to_tile
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Precision
-from skipseg.models.preprocess import prepare, restore
+from skipseg.models.preprocess import prepare
 from skipseg.training.datasets.dataset import Case, Dataset, read_case
 from skipseg.training.datasets.truth import LabelVoxels
 from skipseg.training.judging.metrics import mean_of, score_labels
@@ -54,7 +55,8 @@ class Judge:
         image, _ = read_case(self.dataset, case)
         prepared = prepare(image, self.plan)
         with torch.inference_mode():
-            classes = restore(self._logits(prepared.image, network.to(self.device).eval()), prepared.placement)
+            scores = scores_of(prepared.image, network.eval(), self.plan, self.device, self.precision)
+            classes = restore(scores, prepared.placement)
         values = self.dataset.labels.values
         mask: LabelVoxels = np.array(values, dtype=np.uint8 if max(values) < 256 else np.uint16)[classes]
         return mask
@@ -64,10 +66,3 @@ class Judge:
         labels = score_labels(self.mask(case, network), truth, self.dataset.labels, image.geometry.spacing)
         mean = mean_of(labels.values())
         return Score(case=case.name, dice=mean.dice, hd95_mm=mean.hd95_mm, nsd_1mm=mean.nsd_1mm)
-
-    def _logits(self, image: Tensor, network: nn.Module) -> Tensor:
-        """Scores (classes, X, Y, Z) of an image (C, X, Y, Z)."""
-        if self.plan.dimensions == 3:
-            return scores_of(image, network, self.plan, self.device, self.precision)
-        slices = [scores_of(one, network, self.plan, self.device, self.precision) for one in image.movedim(-1, 0)]
-        return torch.stack(slices, dim=-1)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skipseg.models.inference.tiles import Tiling, blend, outer, pad_to_tile
+from skipseg.models.inference.tiles import Tiling, outer, pad_to_tile
 
 SIDES = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 16)), min_size=2, max_size=3)
 
@@ -18,8 +18,8 @@ def test_blending_what_went_in_gives_back_what_went_in(sides, overlap):
     image = torch.randn(2, *[length for length, _ in sides])
     padded, inside = pad_to_tile(image, tile)
     total = torch.zeros_like(padded)
-    for place, weights in Tiling.over(padded.shape[1:], tile, overlap).windows():
-        blend(total, padded[(slice(None), *place)], place, weights)
+    for tile_ in Tiling.over(padded.shape[1:], tile, overlap).tiles(along=len(sides) - 1):
+        total[(slice(None), *tile_.place)] += tile_.of(padded) * outer(tile_.weights)
     torch.testing.assert_close(total[(slice(None), *inside)], image, rtol=1e-4, atol=1e-5)
 
 
@@ -36,8 +36,7 @@ def test_neighbouring_tiles_overlap_by_at_least_what_was_asked(length, side, ove
 
 def test_the_middle_of_a_tile_weighs_more_than_its_edge():
     tiling = Tiling.over((48,), (16,), 0.5)
-    _, weights = list(tiling.windows())[2]
-    block = outer(weights)
+    block = outer(list(tiling.tiles())[2].weights)
     assert block[8] > 0.8
     assert block[0] < 0.05
 

@@ -1,0 +1,34 @@
+"""torch as it is, operation by operation: the reference, and what is left when nothing faster can be trusted."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from skipseg.models.precision import Precision, autocast
+
+
+class Eager:
+    """The network itself, which moves to the device."""
+
+    name: str = "torch"
+
+    def __init__(self, network: nn.Module, device: torch.device, precision: Precision, batch: int = 1) -> None:
+        if device.type == "cuda":
+            _set_cudnn()
+        self.network = network.to(device)
+        self.device = device
+        self.precision = precision
+        self.batch = batch
+
+    @torch.inference_mode()
+    def __call__(self, tiles: Tensor) -> Tensor:
+        with autocast(self.device, self.precision):
+            logits: Tensor = self.network(tiles)
+        return logits.float()
+
+
+def _set_cudnn() -> None:
+    """Tiles have one shape, so algorithms are worth a search; and fp32 is to mean fp32, not TF32."""
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = False

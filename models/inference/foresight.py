@@ -1,0 +1,28 @@
+"""How much memory a scan will take on its way, told before it takes any."""
+
+from __future__ import annotations
+
+from math import prod
+
+from skipseg.models.inference.accumulator import best_axis, rows_held
+from skipseg.models.inference.flight import Way
+from skipseg.models.inference.restore import Labels
+from skipseg.models.inference.tiles import Tiling
+from skipseg.models.preprocess import Placement
+
+
+def foresee(placement: Placement, way: Way, channels: int) -> int:
+    """Bytes that a scan with this placement holds at most: itself, network input, scores, and labels.
+
+    What the network needs for a batch of tiles comes on top; that is the same for every scan.
+    """
+    size = [max(length, side) for length, side in zip(placement.grid, way.tile, strict=True)]
+    tiling = Tiling.over(size, way.tile, way.overlap)
+    along = best_axis(tiling)
+    rows = rows_held(tiling, along, way.classes, Labels(placement).margin(along))
+    scan = prod(placement.geometry.shape)
+    box = prod(placement.box_shape)
+    image = prod(placement.grid) + (box if placement.grid != placement.box_shape else 0) + prod(size)
+    scores = way.classes * rows * prod(size) // size[along]
+    labels = (scan + 2 * box) * (1 if way.classes <= 256 else 2)
+    return 4 * (channels * (scan + image) + scores) + labels
