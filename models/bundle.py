@@ -117,6 +117,8 @@ class BundleManifest(BaseModel):
         labels = others.data.get("labels")
         if labels is not None and len(labels) != plan.network.classes:
             raise ValueError(f"its network has {plan.network.classes} classes, but there are {len(labels)} labels")
+        if labels is not None and (unknown := plan.cleanup.keys() - {label.name for label in labels.foreground}):
+            raise ValueError(f"cleanup names {sorted(unknown)[0]!r}, which is none of its labels")
         return plan
 
     @field_validator("members")

@@ -41,6 +41,21 @@ class Channel(BaseModel):
         return self
 
 
+class CleanUp(BaseModel):
+    """What is mended in one label of a mask; a picture's pixels count as 1 mm3 each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    keep_largest: bool = False  # of its connected pieces (faces, edges or corners) alone
+    fill_holes_mm3: float | None = Field(default=None, gt=0)  # background that it alone encloses, up to this size
+
+    @model_validator(mode="after")
+    def _does_something(self) -> CleanUp:
+        if not self.keep_largest and self.fill_holes_mm3 is None:
+            raise ValueError("needs keep_largest or fill_holes_mm3")
+        return self
+
+
 class Plan(BaseModel):
     """The frozen contract between training and inference."""
 
@@ -55,6 +70,8 @@ class Plan(BaseModel):
     tile: tuple[int, ...]  # voxels the network sees at once
     overlap: float = Field(default=0.5, ge=0, lt=0.95)  # share of a tile that its neighbour covers again
     network: NetworkRecipe
+    mirrored_axes: tuple[int, ...] = ()  # of the network's grid, along which it was trained to see scans mirrored
+    cleanup: dict[str, CleanUp] = Field(default_factory=dict)  # by label name
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Plan:
@@ -75,6 +92,8 @@ class Plan(BaseModel):
             raise ValueError(f"spacing needs {self.dimensions} numbers of 0.001 to 1000 mm, got {self.spacing}")
         if self.orientation is not None and not _names_each_axis(self.orientation):
             raise ValueError(f"orientation names each of R/L, A/P and S/I once, such as RAS; got {self.orientation!r}")
+        if list(self.mirrored_axes) != [axis for axis in range(self.dimensions) if axis in self.mirrored_axes]:
+            raise ValueError(f"mirrored_axes names axes 0 to {self.dimensions - 1} in order, got {self.mirrored_axes}")
         if self.network.dimensions != self.dimensions:
             raise ValueError(f"the network has {self.network.dimensions} dimensions, the plan {self.dimensions}")
         if self.network.channels != len(self.channels):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 
@@ -32,9 +32,9 @@ def choose_device(wanted: str = "auto") -> torch.device:
 
 def mode_of(text: str) -> Mode:
     """``exact`` or ``fast``; raises ``UsageError`` for anything else."""
-    if text == "exact" or text == "fast":
-        return text
-    raise UsageError(f"a precision is exact or fast; got {text!r}")
+    if text not in (modes := get_args(Mode)):
+        raise UsageError(f"a precision is {' or '.join(modes)}; got {text!r}")
+    return cast(Mode, text)
 
 
 def fastest_precision(device: torch.device) -> Precision:

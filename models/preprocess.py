@@ -17,6 +17,7 @@ from skipseg.models.resample import resample
 from skipseg.models.scans.content import Box, box_of, content
 from skipseg.models.scans.geometry import Geometry, Scalar, Turn, as_millimetres
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
+from skipseg.models.scans.roi import Roi
 from skipseg.models.scans.volume import Volume
 
 CHUNK_VOXELS = 2**18  # summed at once in double precision, which stays in a processor's cache
@@ -54,22 +55,25 @@ class Located:
 
     turned: NDArray[np.float32]  # (channels, X, Y, Z), a view
     where: NDArray[np.bool_] | None  # its content (X, Y, Z), where the plan crops to it
+    measured: Box  # whose intensities normalise what the network sees, which may be less
     placement: Placement
 
 
-def prepare(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Prepared:
+def prepare(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS, roi: Roi | None = None) -> Prepared:
     """Take a volume to the network's grid; raises as ``locate`` does.
 
-    Takes the memory of one copy of what the network sees, and of two more while it is resampled.
+    Takes the memory of one copy of what is measured, and of two more of what the network sees while it is resampled.
     """
-    return fill(locate(volume, plan, limits), plan)
+    return fill(locate(volume, plan, limits, roi), plan)
 
 
-def locate(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Located:
-    """Decide how the network's grid lies in a volume.
+def locate(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS, roi: Roi | None = None) -> Located:
+    """Decide how the network's grid lies in a volume, or in a part of it.
 
-    Raises ``ScanUnusable`` when the channels differ from the plan's, or the scan is so much coarser than the plan that
-    its header must be wrong; ``ScanTooLarge`` when the network would need more memory than ``limits`` allow.
+    A ``roi`` is normalised as the whole scan is, so that its labels do not depend on how it is cut. Raises
+    ``ScanUnusable`` when the channels differ from the plan's, the scan does not hold the ``roi``, or it is so much
+    coarser than the plan that its header must be wrong; ``ScanTooLarge`` when the network would need more memory than
+    ``limits`` allow.
     """
     if volume.channels != len(plan.channels):
         names = ", ".join(channel.name for channel in plan.channels)
@@ -78,16 +82,18 @@ def locate(volume: Volume, plan: Plan, limits: Limits = DEFAULT_LIMITS) -> Locat
     turned = turn.apply(volume.voxels)
     where = content(turned) if plan.crop_to_content else None
     box = _whole(turned) if where is None else box_of(where)
-    return Located(turned, where, place(volume.geometry, turn, box, plan, limits))
+    seen = box if roi is None else _common(box, roi.within(volume.geometry.shape, turn))
+    return Located(turned, where, box, place(volume.geometry, turn, seen, plan, limits))
 
 
 def fill(located: Located, plan: Plan) -> Prepared:
     """Network input; raises ``ScanUnusable`` when a channel is constant."""
     turned, where, placement = located.turned, located.where, located.placement
-    image = torch.from_numpy(np.array(turned[(..., *placement.box)], order="C"))
-    measured = None if where is None else torch.from_numpy(where[placement.box])
+    image = torch.from_numpy(np.array(turned[(..., *located.measured)], order="C"))
+    measured = None if where is None else torch.from_numpy(where[located.measured])
     for values, how in zip(image, plan.channels, strict=True):
         _normalise(values, how, measured)
+    image = image[(slice(None), *_relative(placement.box, located.measured))].contiguous()
     return Prepared(resample(image, placement.grid), placement)
 
 
@@ -136,6 +142,19 @@ def _inside(voxels: NDArray[Scalar], placement: Placement) -> NDArray[Scalar]:
 def _whole(voxels: NDArray[np.float32]) -> Box:
     x, y, z = voxels.shape[1:]
     return slice(0, x), slice(0, y), slice(0, z)
+
+
+def _common(box: Box, other: Box) -> Box:
+    """What lies in two boxes."""
+    x, y, z = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, other, strict=True))
+    if min(x.stop - x.start, y.stop - y.start, z.stop - z.start) < 1:
+        raise ScanUnusable("the roi holds nothing but the empty background around the scan's content; choose another")
+    return x, y, z
+
+
+def _relative(box: Box, within: Box) -> tuple[slice, ...]:
+    """Where a box lies in another one."""
+    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, within, strict=True))
 
 
 def _indices(classes: int) -> type[np.uint8] | type[np.uint16]:

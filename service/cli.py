@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 from skipseg import __version__
+from skipseg.models.allocator import keep_freed_memory
 from skipseg.models.errors import SkipsegError
-from skipseg.service.commands import compare, dataset, demo, evaluate, models, plan, segment, serve, study, train
+from skipseg.service.commands import bench, compare, dataset, demo, evaluate, models, plan, segment, serve, study, train
 
 app = typer.Typer(
     name="skipseg",
@@ -33,10 +34,12 @@ app.command()(study.study)
 app.command()(segment.segment)
 app.command()(serve.serve)
 app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:
     """The console script."""
+    keep_freed_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: a file's name may be no text
     raise SystemExit(run(sys.argv[1:]))

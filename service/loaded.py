@@ -1,128 +1,190 @@
-"""The models that are in memory: the registry's live versions, loaded and warmed up in the background."""
+"""Which version of which model answers: what the registry says at each request, as far as it is loaded."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 import torch
 
-from skipseg.models.errors import ModelConflict, NotReady, SkipsegError, UsageError
-from skipseg.models.inference.predictor import Predictor, load_predictor
+from skipseg.models.errors import ModelConflict, ModelUnknown, NotReady, UsageError
+from skipseg.models.plan import Plan
 from skipseg.models.precision import Mode
-from skipseg.models.registry import ModelVersion, Registry
+from skipseg.models.registry import Registry
+from skipseg.service.loading import Loaded, Loader
 from skipseg.service.logs import NAME
+from skipseg.service.lookup import Lookup
 
 log = logging.getLogger(NAME)
 
 State = Literal["ready", "loading", "failed", "not loaded"]
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """One version of one model, ready to predict."""
-
-    version: ModelVersion
-    predictor: Predictor
-
-
 class LoadedModels:
-    """Every live version of the registry as it was when ``start`` was called."""
+    """The registry's models, of which as many are in memory as ``budget`` bytes allow.
 
-    def __init__(self, registry: Registry, device: torch.device, mode: Mode) -> None:
+    A version that became live answers once it is loaded and warm; until then the one before it does.
+    """
+
+    def __init__(self, registry: Registry, device: torch.device, mode: Mode, budget: int, places: int = 16) -> None:
         self.registry = registry
-        self.ready: dict[str, Loaded] = {}
-        self.failed: dict[str, str] = {}
-        self.loading = True
-        self._device, self._mode = device, mode
+        self.loading = True  # what was live when the server started
         self.device_label = _label(device)
+        self.loader = Loader(registry, device, mode, budget, places)
+        self._lookup = Lookup(registry)
+        self._live: dict[str, str] = {}  # name -> the version that the registry called live when asked last
+        self._before: dict[str, str] = {}  # name -> the version that answered last
+        self._search: Future[None] | None = None
 
     def start(self) -> None:
-        """Load in the background, so that the server answers meanwhile."""
-        threading.Thread(target=self.load, name="skipseg-loading", daemon=True).start()
+        """Load what is live in the background, so that the server answers meanwhile."""
+        self._search = self.loader.thread.submit(self._start)
 
-    def load(self) -> None:
-        """Load and warm up each live version; one that fails is named, and the others serve."""
-        try:
-            for model in self.registry.models():
-                if model.live is not None:
-                    self._load(model.name)
-        finally:
-            self.loading = False
-        log.info("loaded", extra={"fields": {"models": self.references(), "failed": self.failed}})
+    def pick(self, reference: str | None) -> str:
+        """``name@version`` that answers now to what a request names; none named stands for the only live model.
 
-    def pick(self, reference: str | None) -> Loaded:
-        """The model that a request names; none named stands for the only one there is.
-
-        Raises ``ModelUnknown``, ``ModelConflict`` (a version that is not live), ``NotReady``, ``UsageError``.
+        What is not loaded begins to be. Raises ``ModelUnknown``, ``ModelConflict`` (a damaged registry), ``NotReady``,
+        ``UsageError``.
         """
         if reference is None:
-            return self._only()
-        found = self.ready.get(reference.partition("@")[0])
-        if found is not None and reference in (found.version.name, found.version.reference):
-            return found
-        version = self.registry.resolve(reference)
-        if found is None:
-            raise NotReady(self._why_not(version.name))
-        raise ModelConflict(
-            f"{version.reference} is not loaded, {found.version.reference} is; a server loads what is live when it "
-            f"starts: `skipseg models promote {version.reference}`, then start it again"
-        )
+            reference = self._only()
+        if "@" not in reference:
+            return self._pick_live(reference)
+        wanted = self._resolve(reference)
+        self.loader.begin(wanted)
+        return wanted
+
+    @asynccontextmanager
+    async def hold(self, reference: str | None) -> AsyncIterator[Loaded]:
+        """The version that ``pick`` names, kept in memory; waits until it is loaded.
+
+        Raises what ``pick`` raises, and ``QueueFull``.
+        """
+        async with self.loader.hold(self.pick(reference)) as loaded:
+            yield loaded
+
+    def answering(self, name: str) -> Loaded | None:
+        """The version that answers at once when a request says ``name`` alone."""
+        live, before = self._live.get(name), self._before.get(name)
+        return self.loader.loaded(live) or self.loader.loaded(before)
+
+    def plan(self, reference: str) -> Plan | None:
+        """How scans are shown to a version, if it is loaded."""
+        loaded = self.loader.loaded(reference)
+        return None if loaded is None else loaded.predictor.plan
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Names whose live version could not be loaded, and why."""
+        return {name: reason for name, live in list(self._live.items()) if (reason := self._why_not(name, live))}
 
     def state(self, name: str) -> State:
         """Where a model of the registry stands."""
-        if name in self.ready:
+        if self.answering(name) is not None:
             return "ready"
         if name in self.failed:
             return "failed"
-        return "loading" if self.loading else "not loaded"
+        return "loading" if self.loading or self.loader.is_coming(self._live.get(name)) else "not loaded"
 
     def references(self) -> tuple[str, ...]:
-        """``name@version`` of everything that answers."""
-        return tuple(loaded.version.reference for loaded in list(self.ready.values()))
+        """``name@version`` of everything in memory."""
+        return tuple(loaded.version.reference for loaded in self.loader.all())
 
     def check_ready(self) -> None:
-        """Raise ``NotReady`` until everything is loaded and something answers."""
+        """Raise ``NotReady`` until what was live at the start is loaded, and while nothing answers."""
         if self.loading:
             raise NotReady("models are being loaded and warmed up; ask again in a moment")
-        if not self.ready:
+        if not self.references():
+            if self._search is None or self._search.done():
+                self._search = self.loader.thread.submit(self._load_live)
             raise NotReady(f"no model is loaded; {self._remedy()}")
 
-    def _load(self, name: str) -> None:
+    def _pick_live(self, name: str) -> str:
+        live = self._live_version(name)
+        before = self._before_version(name, live)
         try:
-            version = self.registry.resolve(name)
-            predictor = load_predictor(version.open(), self._device, self._mode)
-        except SkipsegError as error:
-            self.failed[name] = str(error)
-            log.error("model failed", extra={"fields": {"model": name, "code": error.code, "reason": str(error)}})
-        # Out of memory, a driver that is too old, an error of ours: whatever it is, the other models must still load.
-        except Exception:
-            self.failed[name] = "it could not be put on the device; the server's log says where it failed"
-            log.exception("model failed", extra={"fields": {"model": name}})
-        else:
-            self.ready[name] = Loaded(version, predictor)
+            self.loader.begin(live, instead_of=before)
+        except NotReady:
+            if before is None:
+                raise
+            self.loader.begin(before)
+            return before
+        if self.loader.loaded(live) is not None:
+            self._before[name] = live
+        elif before is not None and self.loader.loaded(before) is not None:
+            return before
+        return live
 
-    def _only(self) -> Loaded:
-        self.check_ready()
-        if len(self.ready) + len(self.failed) > 1:
-            raise UsageError(
-                f"say which model, such as ?model={next(iter(self.ready))}; ready are: {', '.join(self.ready)}"
-            )
-        return next(iter(self.ready.values()))
+    def _live_version(self, name: str) -> str:
+        """What the registry calls live; what it said last when it cannot be read just now."""
+        try:
+            self._live[name] = self._lookup.resolve(name).reference
+        except ModelUnknown:
+            for known in (self._live, self._before):
+                self.loader.let_go(known.pop(name, ""))
+            raise
+        except (ModelConflict, OSError):
+            if name not in self._live:
+                raise
+        self._before.setdefault(name, self._live[name])
+        return self._live[name]
 
-    def _why_not(self, name: str) -> str:
-        if name in self.failed:
-            return f"{name} could not be loaded: {self.failed[name]}"
-        if self.loading:
-            return f"{name} is being loaded; ask again in a moment"
-        return f"{name} was not live when the server started; start it again"
+    def _before_version(self, name: str, live: str) -> str | None:
+        """What answers as long as the live version does not, if the registry still has it."""
+        before = self._before[name]
+        try:
+            return self._resolve(before) if before != live else None
+        except ModelUnknown:
+            del self._before[name]
+            return None
+
+    def _resolve(self, reference: str) -> str:
+        try:
+            return self._lookup.resolve(reference).reference
+        except ModelUnknown:
+            self.loader.let_go(reference)
+            raise
+
+    def _only(self) -> str:
+        live = [model.name for model in self.registry.models() if model.live is not None]
+        if not live:
+            raise NotReady(f"no model is loaded; {self._remedy()}")
+        if len(live) > 1:
+            raise UsageError(f"say which model, such as ?model={live[0]}; live are: {', '.join(live)}")
+        return live[0]
+
+    def _start(self) -> None:
+        try:
+            self._load_live()
+        finally:
+            self.loader.thread.submit(self._started)  # after what was begun
+
+    def _load_live(self) -> None:
+        for model in self.registry.models():
+            if model.live is not None:
+                live = f"{model.name}@{model.live}"
+                self._live[model.name] = live
+                self._before.setdefault(model.name, live)
+                with suppress(NotReady):  # it failed a moment ago
+                    self.loader.begin(live, if_room=True)
+
+    def _started(self) -> None:
+        self.loading = False
+        log.info("loaded", extra={"fields": {"models": self.references(), "failed": self.failed}})
+
+    def _why_not(self, name: str, live: str) -> str | None:
+        reason, others = self.loader.failure(live), self.answering(name)
+        if reason is None or others is None:
+            return reason
+        return f"{live} could not be loaded: {reason}; {others.version.reference} answers meanwhile"
 
     def _remedy(self) -> str:
         if self.failed:
             return "; ".join(f"{name}: {reason}" for name, reason in self.failed.items())
-        return "the registry has none; add a bundle with `skipseg models add BUNDLE` and start the server again"
+        return "the registry has none that is live; add a bundle with `skipseg models add BUNDLE`"
 
 
 def _label(device: torch.device) -> str:

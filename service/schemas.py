@@ -87,11 +87,30 @@ class LimitsInfo(Answered):
     queue_size: int
 
 
+class LoadedModel(Answered):
+    """One version in memory: on what it runs, and why on that."""
+
+    model: str  # name@version
+    bytes: int  # about, weights and copies of them
+    backend: str
+    precision: str
+    batch: int  # tiles at once, at most
+    difference: float | None  # of its logits from those of torch in fp32, as a share; None: it is that
+    reason: str
+
+
+class ModelMemory(Answered):
+    used_bytes: int
+    budget_bytes: int
+
+
 class Info(Answered):
     """What this server is."""
 
     version: str
     device: str
     models: tuple[str, ...]
+    loaded: tuple[LoadedModel, ...]
+    model_memory: ModelMemory
     formats: tuple[str, ...]
     limits: LimitsInfo

@@ -12,10 +12,12 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import UploadFile
 
+from skipseg.models.allocator import give_back_after
 from skipseg.models.inference.engine import Engine
 from skipseg.models.inference.flight import Flight
 from skipseg.models.inference.foresight import foresee
 from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
 from skipseg.models.preprocess import Located, fill, locate
 from skipseg.models.scans.limits import Limits
@@ -48,20 +50,21 @@ class Segmenter:
         self._limiter = CapacityLimiter(threads)
 
     async def segment(
-        self, scans: list[UploadFile], predictor: Predictor, format: str | None, record: RequestRecord
+        self, scans: list[UploadFile], predictor: Predictor, wishes: Wishes, format: str | None, record: RequestRecord
     ) -> WrittenMask:
         """The mask of a scan whose channels are ``scans``, written in ``format`` (None: the scan's own).
 
         Raises ``QueueFull``, and the ``ScanError`` that reading, preparing or writing it raises.
         """
-        way, stages = _Way(predictor, self.limits, format, record), record.stages
+        way, stages = _Way(predictor, wishes, self.limits, format, record), record.stages
         with self.line.place(), memory_permitting():
             source, located = await self._in_thread(stages, partial(way.open, scans))
-            async with self.room.hold(way.bytes_for(located)):
+            count = way.bytes_for(located)
+            async with self.room.hold(count):
                 flight = await self._in_thread(stages, partial(way.depart, located))
                 del located  # it holds the scan, which nobody needs any more
                 await self._fly(flight, stages)
-                return await self._in_thread(stages, partial(way.arrive, flight, source))
+                return await self._in_thread(stages, partial(way.arrive, flight, source, count))
 
     async def _in_thread(self, stages: Stages, work: Callable[[], Result]) -> Result:
         return await to_thread.run_sync(_queued(stages, work), limiter=self._limiter)
@@ -77,6 +80,7 @@ class _Way:
     """The three parts of a scan's way, each to be run on one thread, each noting what it took."""
 
     predictor: Predictor
+    wishes: Wishes
     limits: Limits
     format: str | None
     record: RequestRecord
@@ -86,20 +90,22 @@ class _Way:
             volume = read_channels([source_of(scan) for scan in scans], self.limits)
         self.record.shape = volume.voxels.shape
         with self.record.stages.measure("preprocess"):
-            return volume.source, locate(volume, self.predictor.plan, self.limits)
+            return volume.source, locate(volume, self.predictor.plan, self.limits, self.wishes.roi)
 
     def bytes_for(self, located: Located) -> int:
-        return foresee(located.placement, self.predictor.way, len(self.predictor.plan.channels))
+        plan = self.predictor.plan
+        return foresee(located.placement, self.wishes.way_for(plan), len(plan.channels), self.wishes)
 
     def depart(self, located: Located) -> Flight:
         with self.record.stages.measure("preprocess"):
-            return self.predictor.flight(fill(located, self.predictor.plan))
+            return self.predictor.flight(fill(located, self.predictor.plan), wishes=self.wishes)
 
-    def arrive(self, flight: Flight, source: Source) -> WrittenMask:
+    def arrive(self, flight: Flight, source: Source, held: int) -> WrittenMask:
         with self.record.stages.measure("postprocess"):
             mask = self.predictor.finish(flight, source)
         with self.record.stages.measure("write"):
             content = encode_mask(mask, self.format)
+        give_back_after(held)
         return WrittenMask(
             content, MASK_FORMATS[self.format or mask.source.format].media_type, mask_suffix(mask, self.format)
         )

@@ -53,6 +53,12 @@ class Settings(BaseSettings):
         description="Most bytes of memory that scans under way may take together; a scan waits until it fits. "
         "0: half of what is free when the server starts.",
     )
+    model_memory: int = Field(
+        default=0,
+        ge=0,
+        description="Most bytes of memory that models may take together; the one used longest ago leaves when another "
+        "must come in. 0: half of what a GPU has free when the server starts, a quarter of what a processor has.",
+    )
     max_upload_bytes: int = Field(
         default=DEFAULT_LIMITS.file_bytes, ge=1, description="Most bytes of one request, all of its parts together."
     )

@@ -37,8 +37,8 @@ class Accumulator:
         """Blend in logits (classes, *tile)."""
         rows, *others = self._rows_first(tile.place)
         target = self.scores[rows.start - self.base : rows.stop - self.base, :, *others]
-        weights = outer(self._rows_first(tile.weights)).unsqueeze(1)
-        target.addcmul_(logits.movedim(self.along + 1, 0), weights.to(target.device))
+        weights = outer(self._rows_first(tuple(axis.to(target.device) for axis in tile.weights)))
+        target.addcmul_(logits.movedim(self.along + 1, 0), weights.unsqueeze(1))
 
     def between(self, start: int, stop: int) -> Tensor:
         """The scores (classes, X, Y, Z) of some rows, not copied."""

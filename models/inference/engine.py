@@ -91,15 +91,18 @@ class Engine:
         """Scans in flight in their order; None when the engine is closed."""
         with self._changed:
             while True:
-                for flight, answer in list(self._flights.items()):
-                    if self._closing or answer.cancelled():
-                        answer.cancel()
-                        del self._flights[flight]
+                self._drop_those_given_up()
                 if self._closing:
                     return None
                 if self._flights:
                     return in_turn(list(self._flights), self._turn, self.seconds_left)
                 self._changed.wait()
+
+    def _drop_those_given_up(self) -> None:
+        for flight, answer in list(self._flights.items()):
+            if self._closing or answer.cancelled():
+                answer.cancel()
+                del self._flights[flight]
 
     def _fill_a_batch(self, ordered: Sequence[Flight]) -> None:
         backend = ordered[0].backend

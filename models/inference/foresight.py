@@ -8,11 +8,12 @@ from skipseg.models.inference.accumulator import best_axis, rows_held
 from skipseg.models.inference.flight import Way
 from skipseg.models.inference.restore import Labels
 from skipseg.models.inference.tiles import Tiling
+from skipseg.models.inference.wishes import AS_PLANNED, Wishes
 from skipseg.models.preprocess import Placement
 
 
-def foresee(placement: Placement, way: Way, channels: int) -> int:
-    """Bytes that a scan with this placement holds at most: itself, network input, scores, and labels.
+def foresee(placement: Placement, way: Way, channels: int, wishes: Wishes = AS_PLANNED) -> int:
+    """Bytes that a scan with this placement holds at most: itself, network input, scores, labels, and what is wished.
 
     What the network needs for a batch of tiles comes on top; that is the same for every scan.
     """
@@ -24,5 +25,12 @@ def foresee(placement: Placement, way: Way, channels: int) -> int:
     box = prod(placement.box_shape)
     image = prod(placement.grid) + (box if placement.grid != placement.box_shape else 0) + prod(size)
     scores = way.classes * rows * prod(size) // size[along]
+    whole = scan if wishes.roi is not None else 0  # normalised before the roi is cut out
     labels = (scan + 2 * box) * (1 if way.classes <= 256 else 2)
-    return 4 * (channels * (scan + image) + scores) + labels
+    return 4 * (channels * (scan + max(image, whole)) + scores) + labels + scan * _bytes_a_voxel(way.classes, wishes)
+
+
+def _bytes_a_voxel(classes: int, wishes: Wishes) -> int:
+    """Of what is wished beside labels."""
+    probabilities = {None: 0, "uint8": classes, "float16": 2 * classes}[wishes.probabilities]
+    return probabilities + (2 if wishes.uncertainty else 0)

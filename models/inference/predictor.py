@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skipseg.models.bundle import Bundle
+from skipseg.models.cleanup import cleaned
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.backends.choice import Choice, choose
 from skipseg.models.inference.backends.eager import Eager
 from skipseg.models.inference.flight import Flight, Priority, Way, fly_alone
+from skipseg.models.inference.own_grid import OwnGrid
+from skipseg.models.inference.probabilities import Probabilities
 from skipseg.models.inference.restore import Labels
 from skipseg.models.inference.slab import Sink
+from skipseg.models.inference.uncertainty import Uncertainty
 from skipseg.models.inference.whole import Whole
+from skipseg.models.inference.wishes import AS_PLANNED, Wishes
 from skipseg.models.precision import Mode, Precision, choose_device, fastest_precision
 from skipseg.models.preprocess import Placement, Prepared, prepare
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
+from skipseg.models.scans.maps import Map
 from skipseg.models.scans.volume import Mask, Source, Volume
 
 Indices = NDArray[np.unsignedinteger]
@@ -63,26 +69,50 @@ class Predictor:
                     look(sink.scores, prepared.placement)
         return self.finish(flight, volume.source)
 
-    def prepare(self, volume: Volume, limits: Limits = DEFAULT_LIMITS) -> Prepared:
-        """The volume on the network's grid, normalised."""
-        return prepare(volume, self.plan, limits)
+    def prepare(self, volume: Volume, limits: Limits = DEFAULT_LIMITS, wishes: Wishes = AS_PLANNED) -> Prepared:
+        """The volume, or the roi that is wished, on the network's grid, normalised."""
+        return prepare(volume, self.plan, limits, wishes.roi)
 
     def flight(
-        self, prepared: Prepared, priority: Priority = "interactive", more: Sequence[Callable[[], Sink]] = ()
+        self,
+        prepared: Prepared,
+        priority: Priority = "interactive",
+        more: Sequence[Callable[[], Sink]] = (),
+        wishes: Wishes = AS_PLANNED,
     ) -> Flight:
-        """A prepared volume on its way to labels, and to ``more`` sinks."""
+        """A prepared volume on its way to labels, to the maps that are wished, and to ``more`` sinks.
+
+        Raises ``UsageError`` as ``Wishes.way_for`` does.
+        """
+        where = prepared.placement
 
         def sinks() -> list[Sink]:
-            return [Labels(prepared.placement), *(make() for make in more)]
+            found: list[Sink] = [Labels(where)]
+            if wishes.probabilities is not None:
+                found.append(Probabilities(where, self.plan.network.classes, wishes.probabilities))
+            if wishes.uncertainty:
+                found.append(Uncertainty(where))
+            return [*found, *(make() for make in more)]
 
-        return Flight(prepared.image, self.way, self.backend, sinks, priority, self._spare())
+        return Flight(prepared.image, wishes.way_for(self.plan), self.backend, sinks, priority, self._spare())
 
     def finish(self, flight: Flight, source: Source) -> Mask:
-        """What a flight arrives at, for a scan from ``source``: class indices turned to the labels' values."""
+        """What a flight arrives at, for a scan from ``source``: cleaned class indices turned to the labels' values."""
         labels = self.bundle.labels
         found = next(sink for sink in flight.sinks if isinstance(sink, Labels))
+        geometry, rules = found.placement.geometry, self.plan.cleanup
+        asked = {index: rules[label.name] for index, label in enumerate(labels.all) if label.name in rules}
+        classes = cleaned(found.result(), asked, geometry.voxel_volume if source.has_millimetres else 1.0)
         values: Indices = np.array(labels.values, dtype=np.uint8 if max(labels.values) < 256 else np.uint16)
-        return Mask(_valued(found.result(), values), found.placement.geometry, source, labels)
+        return Mask(_valued(classes, values), geometry, source, labels)
+
+    def maps(self, flight: Flight, source: Source) -> list[Map]:
+        """The maps that were wished of a flight: probabilities, uncertainty."""
+        return [
+            Map(sink.name, sink.values, sink.scale, sink.placement.geometry, source)
+            for sink in flight.sinks
+            if isinstance(sink, OwnGrid) and sink.values is not None
+        ]
 
     def warm_up(self) -> None:
         """Run one empty tile, so that the first scan does not pay for kernels being set up."""

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skipseg.models.errors import UsageError
+from skipseg.models.scans.geometry import Geometry
 from skipseg.models.scans.itk import ItkGrid, encode_itk
 from skipseg.models.scans.summary import summarise
-from skipseg.models.scans.volume import Mask
+from skipseg.models.scans.volume import Mask, Source
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ def format_of(path: Path) -> str | None:
     return next((form.name for form in MASK_FORMATS.values() if form.suffix == suffix), None)
 
 
+def without_suffix(path: Path) -> Path:
+    """A mask file's path without what names its format."""
+    name = path.name[: -len(".gz")] if path.name.lower().endswith(".nii.gz") else path.name
+    return path.with_name(name).with_suffix("") if format_of(path) else path
+
+
 def _compressed(mask: Mask) -> bool:
     """As the scan was; scans of other formats get compressed masks."""
     return mask.source.compressed or mask.source.format not in ("nifti", "nrrd", "mha")
@@ -103,7 +110,7 @@ def _voxels(mask: Mask) -> NDArray[np.unsignedinteger]:
 
 
 def _nifti(mask: Mask, compressed: bool) -> bytes:
-    voxels, header = _voxels(mask), _nifti_header(mask)
+    voxels, header = _voxels(mask), nifti_header(mask.geometry, mask.source)
     header.set_data_dtype(voxels.dtype)
     header["magic"], header["vox_offset"] = header.single_magic, header.single_vox_offset
     header["scl_slope"], header["scl_inter"] = 1, 0
@@ -111,13 +118,14 @@ def _nifti(mask: Mask, compressed: bool) -> bytes:
     return igzip.compress(data, 1, mtime=0) if compressed else data
 
 
-def _nifti_header(mask: Mask) -> Nifti1Header | Nifti2Header:
-    """The scan's own placing fields where it was NIfTI."""
-    if mask.source.format == "nifti":
-        same = Nifti1Header if len(mask.source.header) == Nifti1Header.sizeof_hdr else Nifti2Header
-        return same(mask.source.header, check=False)
-    image = Nifti1Image if max(mask.geometry.shape) < 2**15 else Nifti2Image
-    header: Nifti1Header | Nifti2Header = image(_voxels(mask), mask.geometry.affine).header
+def nifti_header(geometry: Geometry, source: Source) -> Nifti1Header | Nifti2Header:
+    """A header for a scan's own grid: its own placing fields where it was NIfTI."""
+    if source.format == "nifti":
+        same = Nifti1Header if len(source.header) == Nifti1Header.sizeof_hdr else Nifti2Header
+        return same(source.header, check=False)
+    image = Nifti1Image if max(geometry.shape) < 2**15 else Nifti2Image
+    nothing = np.broadcast_to(np.uint8(0), geometry.shape)
+    header: Nifti1Header | Nifti2Header = image(nothing, geometry.affine).header
     header.set_xyzt_units("mm")
     return header
 

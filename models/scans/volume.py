@@ -62,7 +62,9 @@ class Mask:
 
     def counts(self) -> dict[str, int]:
         """Voxels per label name, background left out."""
-        found = np.bincount(self.voxels.ravel(), minlength=max(self.labels.values) + 1)
+        found = np.zeros(max(self.labels.values) + 1, dtype=np.int64)
+        for plane in self.voxels:  # one at a time, since counting takes 8 bytes a voxel
+            found += np.bincount(plane.ravel(), minlength=len(found))
         return {label.name: int(found[label.value]) for label in self.labels.foreground}
 
     def volumes_mm3(self) -> dict[str, float] | None:

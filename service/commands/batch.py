@@ -1,4 +1,4 @@
-"""Many scans, one after the other: a failure is written down and the rest go on."""
+"""Many scans, several at once: a failure is written down and the rest go on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,31 @@ from time import perf_counter
 
 from skipseg.models.errors import ScanError, UsageError
 from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.wishes import AS_PLANNED, Wishes
 from skipseg.models.memory import memory_permitting
+from skipseg.models.scans.maps import write_maps
 from skipseg.models.scans.masks import mask_suffix, write_mask
-from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.volume import Mask
 from skipseg.service.commands.cases import ScanFiles
+from skipseg.service.commands.crew import Crew
 from skipseg.service.commands.results import RESULTS, Result, read_results, results_file
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # no later scan could be written either
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a batch."""
+
+    rows: list[Result]  # of its scans, in their order
+    made: int  # of them in this run
+    seconds: float
+    busy_s: float  # of the device
+
+    @property
+    def pace(self) -> str:
+        """For people."""
+        return f"{self.made / self.seconds:.3g} a second, the device busy {self.busy_s / self.seconds:.0%} of the time"
 
 
 @dataclass(frozen=True)
@@ -29,28 +46,38 @@ class Batch:
     model: str  # as results.csv names it
     out: Path
     format: str | None
+    wishes: Wishes = AS_PLANNED  # ``model`` names them too, so that a run with others does not resume this one
 
-    def run(self, scans: Sequence[ScanFiles], resume: bool, progress: Callable[[int, int], None]) -> list[Result]:
+    def run(self, scans: Sequence[ScanFiles], resume: bool, progress: Callable[[int, int], None]) -> Outcome:
         """Segment every scan into ``out`` and write ``out/results.csv``, a row as soon as its mask is there.
 
         With ``resume`` the scans that an earlier run finished are not done again: the same files, by the same model, in
-        the same format, with the mask still there. Rows of other scans stay in the table. Returns the rows of
-        ``scans``, in their order; raises ``OSError`` when nothing more can be written, with what is done left done.
+        the same format, with the mask still there. Rows of other scans stay in the table. Raises ``OSError`` when
+        nothing more can be written, with what is done left done; so does Ctrl-C.
         """
-        earlier = {row.scan: row for row in read_results(self.out / RESULTS)}
+        earlier = read_results(self.out / RESULTS)
+        done = {row.scan: row for row in earlier if resume}
         labels = [label.name for label in self.predictor.bundle.labels.foreground]
-        results: list[Result] = []
-        with _told_when_full(self.out, results, len(scans)):
+        names = [str(scan.name) for scan in scans]
+        dealt_with, began = list[Result](), perf_counter()
+        with _told_when_full(self.out, dealt_with, len(scans)):
             self.out.mkdir(parents=True, exist_ok=True)
-            with results_file(self.out / RESULTS, labels, list(earlier.values())) as write:
-                for scan in scans:
-                    row = earlier.get(str(scan.name)) if resume else None
+            with (
+                results_file(self.out / RESULTS, labels, earlier, names) as write,
+                Crew(self.predictor, self.wishes) as crew,
+            ):
+
+                def deal_with(scan: ScanFiles) -> Result:
+                    row = done.get(str(scan.name))
                     if row is None or not self._still_holds(row, scan):
-                        row = self._segment(scan)
+                        row = self._segment(scan, crew)
                         write(row)
-                    results.append(row)
-                    progress(len(results), len(scans))
-        return results
+                    dealt_with.append(row)
+                    return row
+
+                rows = crew.each(deal_with, scans, progress)
+        made = sum(row is not done.get(row.scan) for row in rows)
+        return Outcome(rows, made, perf_counter() - began, crew.engine.busy_s)
 
     def _still_holds(self, row: Result, scan: ScanFiles) -> bool:
         same = (row.state, row.model, row.format) == ("done", self.model, self.format or "")
@@ -59,10 +86,10 @@ class Batch:
         except OSError:  # the scan cannot be read: doing it again says so
             return False
 
-    def _segment(self, scan: ScanFiles) -> Result:
+    def _segment(self, scan: ScanFiles, crew: Crew) -> Result:
         try:
             with memory_permitting():
-                return self._done(scan)
+                return self._done(scan, crew)
         except (ScanError, UsageError) as error:  # UsageError: the file cannot be opened, or the format not hold it
             problem = str(error)
         except OSError as error:
@@ -71,23 +98,23 @@ class Batch:
             problem = error.strerror or type(error).__name__
         return Result(str(scan.name), "failed", self.model, problem=problem)
 
-    def _done(self, scan: ScanFiles) -> Result:
-        started = perf_counter()
+    def _done(self, scan: ScanFiles, crew: Crew) -> Result:
         scan.check_channels(len(self.predictor.plan.channels))
-        sha256 = scan.sha256()
-        mask = self.predictor.segment(read_channels(scan.files))
-        path = self.out / scan.name.with_name(scan.name.name + mask_suffix(mask, self.format))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_mask(mask, path, self.format)
-        volumes = mask.volumes_mm3()
+        with crew.flown(scan) as departed:
+            mask = self.predictor.finish(departed.flight, departed.source)
+            path = self.out / scan.name.with_name(scan.name.name + mask_suffix(mask, self.format))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_maps(self.predictor.maps(departed.flight, departed.source), self.out / scan.name)
+            write_mask(mask, path, self.format)
+            seconds, volumes = perf_counter() - departed.began, mask.volumes_mm3()
         return Result(
             scan=str(scan.name),
             state="done",
             model=self.model,
             mask=str(path.relative_to(self.out)),
             format=self.format or "",
-            sha256=sha256,
-            seconds=round(perf_counter() - started, 3),
+            sha256=departed.sha256,
+            seconds=round(seconds, 3),
             shape="x".join(map(str, mask.geometry.shape)),
             spacing_mm="" if volumes is None else _spacing(mask),
             volumes_mm3={name: round(volume, 3) for name, volume in (volumes or {}).items()},
@@ -99,11 +126,11 @@ def _spacing(mask: Mask) -> str:
 
 
 @contextmanager
-def _told_when_full(out: Path, results: Sequence[Result], count: int) -> Iterator[None]:
+def _told_when_full(out: Path, dealt_with: Sequence[Result], count: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        left = f"{len(results)} of {count} scans are dealt with; make room, then go on with --resume"
+        left = f"{len(dealt_with)} of {count} scans are dealt with; make room, then go on with --resume"
         raise OSError(error.errno, f"{error.strerror}; {left}", str(out)) from None

@@ -1,9 +1,10 @@
-"""``results.csv``: a row a scan, on disk before the next scan begins."""
+"""``results.csv``: a row a scan, on disk as soon as its mask is."""
 
 from __future__ import annotations
 
 import csv
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,23 +36,35 @@ class Result:
 
 
 @contextmanager
-def results_file(path: Path, labels: Iterable[str], earlier: Sequence[Result]) -> Iterator[Callable[[Result], None]]:
-    """Write rows to a table that begins with ``earlier``; each is on disk before the next scan begins.
+def results_file(
+    path: Path, labels: Iterable[str], earlier: Sequence[Result], scans: Sequence[str]
+) -> Iterator[Callable[[Result], None]]:
+    """Write rows, from any thread, to a table that begins with ``earlier``; each is on disk when ``write`` returns.
 
     A later row of a scan supersedes an earlier one, which goes when all is done: until then its mask may be there.
+    Rows come as they are made, and lie in the order of ``scans`` when all is done.
     """
-    rows = list(earlier)
+    rows, lock = list(earlier), threading.Lock()
     names = list(dict.fromkeys([*labels, *(name for row in rows for name in row.volumes_mm3)]))
     _write_whole(path, names, rows)
     with _open(path, "a") as file:
 
         def write(result: Result) -> None:
-            rows.append(result)
-            csv.writer(file).writerow(_cells(result, names))
-            file.flush()
+            with lock:
+                rows.append(result)
+                csv.writer(file).writerow(_cells(result, names))
+                file.flush()
 
         yield write
-    _write_whole(path, names, {row.scan: row for row in rows}.values())
+    _write_whole(path, names, _settled(rows, scans))
+
+
+def _settled(rows: Sequence[Result], scans: Sequence[str]) -> list[Result]:
+    """The last row of each scan; ``scans`` in their order, on the places that they have among the others."""
+    last = {row.scan: row for row in rows}
+    ours = [last[name] for name in scans if name in last]
+    places, in_order = {row.scan for row in ours}, iter(ours)
+    return [next(in_order) if name in places else row for name, row in last.items()]
 
 
 def read_results(path: Path) -> list[Result]:

@@ -12,9 +12,21 @@ import typer
 from skipseg.service.commands.models import open_registry
 from skipseg.service.commands.options import DataFolder, DeviceName, ModelReference, PrecisionName
 from skipseg.service.commands.progress import bar
+from skipseg.service.commands.segment_options import (
+    AsFloats,
+    Overlap,
+    RoiText,
+    StoredAs,
+    Tta,
+    Uncertain,
+    refuse_two_in_one,
+    wishes_of,
+)
 
 if TYPE_CHECKING:
     from skipseg.models.inference.predictor import Predictor
+    from skipseg.models.inference.wishes import Wishes
+    from skipseg.service.commands.batch import Batch
     from skipseg.service.commands.cases import ScanFiles
 
 
@@ -26,6 +38,12 @@ def segment(
         str | None, typer.Option(help="nifti, nrrd, mha, png, tiff or json. Default: that of --out, else of the scan.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Skip scans that an earlier run into --out has done.")] = False,
+    tta: Tta = False,
+    overlap: Overlap = None,
+    roi: RoiText = None,
+    probabilities: AsFloats = False,
+    probabilities_as: StoredAs = None,
+    uncertainty: Uncertain = False,
     device: DeviceName = "auto",
     precision: PrecisionName = "fast",
     data: DataFolder = None,
@@ -35,30 +53,39 @@ def segment(
     from skipseg.models.inference.predictor import load_predictor
     from skipseg.models.precision import choose_device, mode_of
     from skipseg.models.registry import open_model
-    from skipseg.models.scans.masks import MASK_FORMATS, format_of
+    from skipseg.models.scans.masks import MASK_FORMATS
+    from skipseg.service.commands.batch import Batch
     from skipseg.service.commands.cases import collect, refuse_overwriting
 
     if format is not None and format not in MASK_FORMATS:
         raise UsageError(f"masks are written as {', '.join(MASK_FORMATS)}; got --format {format}")
+    wishes = wishes_of(tta, overlap, roi, probabilities_as or ("float16" if probabilities else None), uncertainty)
     bundle = open_model(model, open_registry(data))
+    wishes.way_for(bundle.plan)  # what the model cannot do is said before anything is read
     found = collect(scans, len(bundle.plan.channels), out)
-    as_file = None if out.is_dir() else format_of(out)  # a name that is no mask's is a folder's
-    if as_file and len(found) > 1:
-        raise UsageError(f"--out {out} is one file, but there are {len(found)} scans; name a folder")
-    if as_file and format not in (None, as_file):
-        raise UsageError(
-            f"--out {out} is called like a {as_file} file, but --format says {format}; name one of them alone"
-        )
-    refuse_overwriting(found, [out] if as_file else possible_files(found, out, format))
+    as_file = _is_file(out, format, len(found))
+    refuse_overwriting(found, files_of_one(out, wishes) if as_file else possible_files(found, out, format, wishes))
     predictor = load_predictor(bundle, choose_device(device), mode_of(precision))
     if as_file:
-        _one(found[0], predictor, out)
+        _one(found[0], predictor, out, wishes)
     else:
-        _many(found, predictor, f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]}", out, format, resume)
+        refuse_two_in_one(found, wishes)
+        told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {wishes}".strip()
+        _many(found, Batch(predictor, told, out, format, wishes), resume)
 
 
-def possible_files(scans: list[ScanFiles], out: Path, format: str | None) -> Iterator[Path]:
+def files_of_one(out: Path, wishes: Wishes) -> Iterator[Path]:
+    """The mask and the maps beside it."""
+    from skipseg.models.scans.maps import map_path
+    from skipseg.models.scans.masks import without_suffix
+
+    yield out
+    yield from (map_path(without_suffix(out), name) for name in wishes.maps)
+
+
+def possible_files(scans: list[ScanFiles], out: Path, format: str | None, wishes: Wishes) -> Iterator[Path]:
     """Every file that a batch may write; without a ``format`` the scans decide, which are not read yet."""
+    from skipseg.models.scans.maps import map_path
     from skipseg.models.scans.masks import MASK_FORMATS
     from skipseg.service.commands.results import RESULTS
 
@@ -68,30 +95,49 @@ def possible_files(scans: list[ScanFiles], out: Path, format: str | None) -> Ite
         suffixes.append(".nii")  # of a scan that is not compressed
     for scan in scans:
         yield from (out / scan.name.with_name(scan.name.name + suffix) for suffix in suffixes)
+        yield from (map_path(out / scan.name, name) for name in wishes.maps)
 
 
-def _one(scan: ScanFiles, predictor: Predictor, out: Path) -> None:
+def _is_file(out: Path, format: str | None, scans: int) -> bool:
+    """Whether ``--out`` is the file of the one mask; a name that is no mask's is a folder's."""
+    from skipseg.models.errors import UsageError
+    from skipseg.models.scans.masks import format_of
+
+    named = None if out.is_dir() else format_of(out)
+    if named and scans > 1:
+        raise UsageError(f"--out {out} is one file, but there are {scans} scans; name a folder")
+    if named and format not in (None, named):
+        raise UsageError(
+            f"--out {out} is called like a {named} file, but --format says {format}; name one of them alone"
+        )
+    return named is not None
+
+
+def _one(scan: ScanFiles, predictor: Predictor, out: Path, wishes: Wishes) -> None:
+    from skipseg.models.inference.flight import fly_alone
     from skipseg.models.memory import memory_permitting
-    from skipseg.models.scans.masks import write_mask
+    from skipseg.models.scans.maps import write_maps
+    from skipseg.models.scans.masks import without_suffix, write_mask
     from skipseg.models.scans.reader import read_channels
 
     scan.check_channels(len(predictor.plan.channels))
     with memory_permitting():
-        mask = predictor.segment(read_channels(scan.files))
+        volume = read_channels(scan.files)
+        flight = fly_alone(predictor.flight(predictor.prepare(volume, wishes=wishes), wishes=wishes))
+        mask = predictor.finish(flight, volume.source)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_mask(mask, out)
+    write_maps(predictor.maps(flight, volume.source), without_suffix(out))
 
 
-def _many(
-    scans: list[ScanFiles], predictor: Predictor, model: str, out: Path, format: str | None, resume: bool
-) -> None:
-    from skipseg.service.commands.batch import Batch
+def _many(scans: list[ScanFiles], batch: Batch, resume: bool) -> None:
     from skipseg.service.commands.results import RESULTS
 
     with bar("segmenting") as progress:
-        results = Batch(predictor, model, out, format).run(scans, resume, progress)
-    failed = [result for result in results if result.state == "failed"]
-    for result in failed:
-        print(f"{result.scan}: {result.problem}", file=sys.stderr)
-    print(f"{len(results) - len(failed)} of {len(results)} scans segmented; see {out / RESULTS}")
+        outcome = batch.run(scans, resume, progress)
+    failed = [row for row in outcome.rows if row.state == "failed"]
+    for row in failed:
+        print(f"{row.scan}: {row.problem}", file=sys.stderr)
+    pace = f"; {outcome.pace}" if outcome.made else ""
+    print(f"{len(outcome.rows) - len(failed)} of {len(outcome.rows)} scans segmented{pace}; see {batch.out / RESULTS}")
     raise typer.Exit(1 if failed else 0)

@@ -9,8 +9,18 @@ from skipseg.models.bundle import BundleManifest
 from skipseg.models.errors import SkipsegError
 from skipseg.models.registry import RegisteredModel
 from skipseg.models.scans.masks import MASK_FORMATS
+from skipseg.service.loading import Loaded
 from skipseg.service.problems import documented
-from skipseg.service.schemas import ExpectedInput, Info, LimitsInfo, ModelDetails, ModelList, ModelSummary
+from skipseg.service.schemas import (
+    ExpectedInput,
+    Info,
+    LimitsInfo,
+    LoadedModel,
+    ModelDetails,
+    ModelList,
+    ModelMemory,
+    ModelSummary,
+)
 from skipseg.service.state import Server, ServerDep
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -30,11 +40,13 @@ def show_model(name: str, server: ServerDep) -> ModelDetails:
 
 @router.get("/info", summary="This server: version, device, loaded models, limits")
 async def info(server: ServerDep) -> Info:
-    settings = server.settings
+    settings, (used, budget) = server.settings, server.models.loader.memory
     return Info(
         version=__version__,
         device=server.models.device_label,
         models=server.models.references(),
+        loaded=tuple(_chosen(loaded) for loaded in server.models.loader.all()),
+        model_memory=ModelMemory(used_bytes=used, budget_bytes=budget),
         formats=tuple(MASK_FORMATS),
         limits=LimitsInfo(
             upload_bytes=settings.max_upload_bytes,
@@ -42,6 +54,20 @@ async def info(server: ServerDep) -> Info:
             channels=settings.max_channels,
             queue_size=settings.queue_size,
         ),
+    )
+
+
+def _chosen(loaded: Loaded) -> LoadedModel:
+    choice = loaded.predictor.choice
+    assert choice is not None  # the loader's predictors were chosen
+    return LoadedModel(
+        model=loaded.version.reference,
+        bytes=loaded.bytes,
+        backend=choice.backend,
+        precision=choice.precision,
+        batch=choice.batch,
+        difference=choice.difference,
+        reason=choice.reason,
     )
 
 
@@ -74,7 +100,7 @@ def _details(model: RegisteredModel, server: Server) -> ModelDetails:
 
 def _described(model: RegisteredModel, server: Server) -> tuple[int, BundleManifest]:
     """The version that is loaded, else the live one, else the latest."""
-    loaded = server.models.ready.get(model.name)
+    loaded = server.models.answering(model.name)
     if loaded is not None:
         return loaded.version.version, loaded.predictor.bundle.manifest
     version = server.registry.resolve(f"{model.name}@{model.live or model.versions[-1]}")

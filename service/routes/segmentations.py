@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from skipseg.models.inference.wishes import Wishes
 from skipseg.models.scans.masks import MASK_FORMATS
+from skipseg.models.scans.roi import Roi
 from skipseg.service.disconnect import unless_gone
 from skipseg.service.negotiation import mask_format
 from skipseg.service.problems import documented
@@ -25,6 +28,27 @@ Format = Annotated[
     str | None,
     Query(max_length=32, description=f"{', '.join(MASK_FORMATS)}; default: what `Accept` names, else the scan's own"),
 ]
+Tta = Annotated[
+    bool, Query(description="show mirrored views as well, along the axes that the model's training mirrored")
+]
+Overlap = Annotated[
+    float | None,
+    Query(ge=0, lt=0.95, description="share of a tile that its neighbour covers again; default: the model's"),
+]
+RoiText = Annotated[
+    str | None,
+    Query(
+        max_length=80,
+        description="`x0:x1,y0:y1,z0:z1`: segment this box alone, in voxels of the scan, `x1` not included",
+    ),
+]
+
+
+def wishes_of(tta: Tta = False, overlap: Overlap = None, roi: RoiText = None) -> Wishes:
+    """What the query says of how the scan is segmented; raises ``UsageError``."""
+    return Wishes(overlap, tta, None if roi is None else Roi.parse(roi))
+
+
 BODY = {
     "requestBody": {
         "required": True,
@@ -65,17 +89,28 @@ async def segment(
     server: ServerDep,
     model: ModelName = None,
     format: Format = None,
+    *,
+    wishes: Annotated[Wishes, Depends(wishes_of)],
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Everything that can be refused without the scan is refused before the upload is read."""
     wanted = mask_format(format, accept)
-    loaded = server.models.pick(model)
-    server.line.check_room()
     record = record_of(request.scope)
-    record.model = loaded.version.reference
+    record.model = server.models.pick(model)
+    if (plan := server.models.plan(record.model)) is not None:
+        wishes.way_for(plan)
+    server.line.check_room()
+
+    async def segmented() -> Response:
+        asked = perf_counter()
+        async with server.models.hold(model) as loaded:
+            record.stages.add("queue", perf_counter() - asked)
+            record.model = loaded.version.reference
+            mask = await server.segmenter.segment(scans, loaded.predictor, wishes, wanted, record)
+        return _as_response(mask, record.model, record.stages.header())
+
     async with uploaded_scans(request, server.settings.limits) as scans:
-        mask = await unless_gone(request, lambda: server.segmenter.segment(scans, loaded.predictor, wanted, record))
-    return _as_response(mask, loaded.version.reference, record.stages.header())
+        return await unless_gone(request, segmented)
 
 
 def _as_response(mask: WrittenMask, reference: str, timing: str) -> Response:

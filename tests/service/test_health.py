@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import httpx
 import torch
@@ -45,7 +46,7 @@ def test_a_damaged_model_is_named_and_the_others_serve(tmp_path, scan) -> None:
         listed = {model["name"]: model for model in client.get("/v1/models").json()["models"]}
         assert (listed["damaged"]["state"], "labels" in listed["damaged"]) == ("failed", False)
         assert "labels" in listed["good"]
-        assert [line["model"] for line in server.lines() if line["event"] == "model failed"] == ["damaged"]
+        assert [line["model"] for line in server.lines() if line["event"] == "model failed"] == ["damaged@1"]
         refused = client.post("/v1/segmentations?model=damaged", files={"scan": scan})
         assert (refused.status_code, "checksum" in refused.json()["detail"]) == (503, True)
         assert client.post("/v1/segmentations?model=good", files={"scan": scan}).status_code == 200
@@ -63,11 +64,12 @@ def test_a_model_that_fails_in_an_unforeseen_way_is_named_and_the_others_load(tm
     registry = registry_without_shipped(tmp_path)
     for name in ("good", "odd", "zealous"):
         registry.add(small_bundle(tmp_path / name, name=name).folder)
-    models = LoadedModels(Capricious(registry.root), torch.device("cpu"), "fast")
-    models.load()
+    models = LoadedModels(Capricious(registry.root), torch.device("cpu"), "fast", 10**9)
+    models.start()
+    while models.loading:
+        time.sleep(0.01)
     assert models.references() == ("good@1", "zealous@1")
     assert set(models.failed) == {"odd"}
-    assert not models.loading
 
 
 def test_models_tell_their_versions_and_their_state(client) -> None:
@@ -101,6 +103,7 @@ def test_info_tells_the_version_the_device_and_the_limits(client) -> None:
     assert told["version"] == __version__
     assert told["device"] == "cpu" or told["device"].startswith("cuda")
     assert told["models"] == ["flat@1", "pair@1", "small@1"]
+    assert [model["model"] for model in told["loaded"]] == told["models"]
     assert set(told["limits"]) == {"upload_bytes", "voxels", "channels", "queue_size"}
 
 

@@ -5,7 +5,6 @@ import io
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -15,7 +14,7 @@ from PIL import Image
 from scan_files import nifti, zipped
 from servers import skipseg
 
-from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.backends.eager import Eager
 from skipseg.service.record import STAGES
 
 PATH = "/v1/segmentations"
@@ -144,7 +143,6 @@ def test_a_large_upload_takes_the_way_over_the_disk(client) -> None:
         ({"model": "../small"}, 404, "model_unknown", "small"),
         ({"model": "small@" + "9" * 70}, 404, "model_unknown", "no version"),
         ({"model": "x" * 100}, 422, "validation", "80"),
-        ({"model": "small@2"}, 409, "model_conflict", "promote"),
         ({}, 422, "usage", "?model="),
         ({"model": "small", "format": "docx"}, 422, "usage", "nifti"),
         ({"model": "pair"}, 422, "scan_unusable", "2 channels"),
@@ -207,19 +205,19 @@ def test_a_single_model_need_not_be_named(lonely, scan) -> None:
     assert unnamed.content == answer.content
 
 
-class TooLarge(Predictor):
-    """Every scan is more than the memory holds."""
+class TooLarge(Eager):
+    """Every tile is more than the memory holds."""
 
-    def infer(self, prepared):
+    def __call__(self, tiles):
         return torch.empty(1 << 60)
 
 
 def test_a_scan_that_memory_does_not_suffice_for_is_refused_and_the_server_goes_on(lonely, scan) -> None:
-    ready = lonely.server.models.ready
-    loaded = ready["small"]
-    ready["small"] = replace(loaded, predictor=TooLarge(loaded.predictor.bundle, "cpu"))
+    predictor = lonely.server.models.answering("small").predictor
+    backend = predictor.backend
+    predictor.backend = TooLarge(predictor.bundle.network(), torch.device("cpu"), "fp32")
     refused = lonely.client.post("/v1/segmentations", files={"scan": scan})
-    ready["small"] = loaded
+    predictor.backend = backend
     assert (refused.status_code, refused.json()["code"]) == (413, "scan_too_large")
     assert "memory" in refused.json()["detail"]
     assert lonely.client.post("/v1/segmentations", files={"scan": scan}).status_code == 200

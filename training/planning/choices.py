@@ -26,6 +26,7 @@ def choices_of(training: TrainingPlan) -> str:
         "normalisation": {channel.name: _normalisation(channel) for channel in plan.channels},
         "patch": plan.tile,
         "overlap": plan.overlap,
+        "cleanup": plan.cleanup,
         "batch": training.batch,
         "network": network.kind,
         **{name: getattr(network, name) for name in OF_A_NETWORK if hasattr(network, name)},

@@ -16,6 +16,7 @@ from skipseg.models.networks.kit import Activation
 from skipseg.models.networks.norms import Norm
 from skipseg.models.networks.recipes import NetworkKind
 from skipseg.models.networks.skips import KindOfSkip
+from skipseg.models.plan import CleanUp
 
 Normalisation = Literal["zscore", "robust", "fixed"]
 Steps = tuple[Annotated[int, Field(ge=1, le=7)], ...]
@@ -73,6 +74,7 @@ class Overrides(BaseModel):
     normalisation: dict[str, ChannelChoice] = Field(default_factory=dict)
     patch: tuple[Count, ...] | None = None
     overlap: Annotated[float, Field(ge=0, lt=0.95)] | None = None
+    cleanup: dict[str, CleanUp] = Field(default_factory=dict)  # by label name; the planner itself never asks for any
     batch: Annotated[int, Field(ge=1, le=4096)] | None = None
     widths: Annotated[tuple[Annotated[int, Field(ge=1, le=2048)], ...], Field(min_length=2, max_length=10)] | None = (
         None
@@ -130,6 +132,11 @@ class Overrides(BaseModel):
         if unknown := sorted(self.normalisation.keys() - set(channels)):
             raise _wrong("normalisation", f"names the channel {unknown[0]!r}; there are {', '.join(channels)}")
 
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise ``UsageError`` for a label that the dataset does not have."""
+        if unknown := sorted(self.cleanup.keys() - set(labels)):
+            raise _wrong("cleanup", f"names the label {unknown[0]!r}; there are {', '.join(labels)}")
+
     def check_retraining(self) -> None:
         """Raise ``UsageError`` for what a retrained model takes over from its base."""
         if fixed := sorted(self.chosen - LOOSE):
@@ -173,7 +180,7 @@ def _told(problem: ValidationError) -> str:
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
         known = ", ".join(name for name in Overrides.model_fields if name != "about")
         return f"there is no field {field!r}; known are {known}"
-    named = (int, str) if field == "normalisation" else (int,)  # other names are of kinds that were tried
+    named = (int, str) if field in ("normalisation", "cleanup") else (int,)  # other names are of kinds that were tried
     where = "".join(f"[{part}]" for part in first["loc"][1:] if isinstance(part, named))
     told = first["msg"].removeprefix("Value error, ")
     return f"{field}{where}: {told[:1].lower() + told[1:]}; got {str(first['input'])[:60]}"

@@ -77,6 +77,7 @@ def make_plan(
     given = about.given
     fingerprint = fingerprint.model_copy(update={"dimensions": given.dimensions or fingerprint.dimensions})
     given.check_axes(fingerprint.dimensions, [channel.name for channel in fingerprint.channels])
+    given.check_labels([label.name for label in fingerprint.labels])
     efforts = (HURRIED if hurried else LADDERS)[device.type]
     if about.minutes is None and not hurried:
         efforts = (standard(device.type),)
@@ -105,6 +106,11 @@ def mirrored(fingerprint: Fingerprint, others: Sequence[str] = ()) -> tuple[bool
     return tuple(helps and code in "LR" for code in fingerprint.orientation[: fingerprint.dimensions])
 
 
+def axes_of(flips: Sequence[bool]) -> tuple[int, ...]:
+    """The axes along which training mirrors, as a plan remembers them."""
+    return tuple(axis for axis, flip in enumerate(flips) if flip)
+
+
 def _settled(
     fingerprint: Fingerprint, options: tuple[Candidate, ...], device: torch.device, about: Circumstances
 ) -> tuple[int, tuple[Timing, ...]]:
@@ -130,6 +136,7 @@ def _planned(
     orientation = None if _pictures(fingerprint) else fingerprint.orientation
     if given.orientation is not None:
         orientation = None if given.orientation == AS_STORED else given.orientation.upper()
+    flips = mirrored(fingerprint) if given.flips is None else given.flips
     plan = Plan(
         dimensions=fingerprint.dimensions,
         channels=tuple(_channel(channel, given.normalisation.get(channel.name)) for channel in fingerprint.channels),
@@ -139,8 +146,9 @@ def _planned(
         tile=chosen.patch,
         overlap=OVERLAP if given.overlap is None else given.overlap,
         network=chosen.recipe,
+        mirrored_axes=axes_of(flips),
+        cleanup=given.cleanup,
     )
-    flips = mirrored(fingerprint) if given.flips is None else given.flips
     facts = Facts(fingerprint, plan, flips, timings, place, device.type, given, _pictures(fingerprint))
     whole = plan.dimensions == 2 if given.whole_batch_dice is None else given.whole_batch_dice
     return TrainingPlan(

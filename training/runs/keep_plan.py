@@ -14,7 +14,7 @@ from skipseg.training.planning.costs import training_bytes
 from skipseg.training.planning.effort import MEMORY_SHARE, SMALLEST_BATCH, standard
 from skipseg.training.planning.fingerprint import ChannelIntensities, Fingerprint
 from skipseg.training.planning.overrides import Overrides
-from skipseg.training.planning.planner import TrainingPlan, mirrored
+from skipseg.training.planning.planner import TrainingPlan, axes_of, mirrored
 
 LEAST_OVERLAP = 0.1  # of two ranges of CT numbers, as a share of the wider one; less is another unit or another tissue
 OTHER_SPACING = 2.0  # times the base's: worth a word, since scans are resampled to it
@@ -55,7 +55,7 @@ def keep_plan(
     )
     whole = base.dimensions == 2 if given.whole_batch_dice is None else given.whole_batch_dice
     return TrainingPlan(
-        plan=base,
+        plan=base.model_copy(update={"mirrored_axes": axes_of(flips)}),
         batch=batch,
         flips=flips,
         whole_batch_dice=whole,

@@ -73,7 +73,9 @@ class Retraining:
     def plan(self) -> Plan:
         """The base's plan, for the new labels."""
         recipe = {**self.base.plan.network.model_dump(), "classes": len(self.labels)}
-        return Plan.model_validate({**self.base.plan.model_dump(), "network": recipe})
+        called = self._called()
+        rules = {called[name]: rule for name, rule in self.base.plan.cleanup.items() if name in called}
+        return Plan.model_validate({**self.base.plan.model_dump(), "network": recipe, "cleanup": rules})
 
     def apart_from(self, split: Split) -> Retraining:
         """The same, but that no replayed case shows an image that is kept out."""
@@ -86,9 +88,7 @@ class Retraining:
 
     def ranges(self, measured: Ranges | None) -> Ranges | None:
         """Of all that the new model learned from: what was measured now, and what the base remembers."""
-        known = zip(self.base.labels.all, classes_in(self.base.labels, self.labels), strict=True)
-        called = {label.name: self.labels.all[place].name for label, place in known if place is not None}
-        return measured and widened(measured, self.base.manifest.training.ranges, called)
+        return measured and widened(measured, self.base.manifest.training.ranges, self._called())
 
     def start(self, plan: Plan, display: Display) -> nn.Module:
         """The network of the new plan with all that the base has learned; a new label's rows are fresh."""
@@ -98,6 +98,11 @@ class Retraining:
             learning, all_ = freeze_encoder(network)
             display.say(f"the contracting path and the bottom stay as they are: {learning:,} of {all_:,} weights learn")
         return network
+
+    def _called(self) -> dict[str, str]:
+        """What each of the base's labels that the new model has is called there."""
+        known = zip(self.base.labels.all, classes_in(self.base.labels, self.labels), strict=True)
+        return {label.name: self.labels.all[place].name for label, place in known if place is not None}
 
 
 def open_retraining(

@@ -37,7 +37,7 @@ class OpenVINO:
             with CONVERTING:
                 model = _converted(network, torch.zeros(1, *shape))
             compiled = openvino.Core().compile_model(model, "CPU", _configuration(precision))
-        except Exception as error:
+        except Exception as error:  # other people's code, and torch can do what it cannot
             raise Unusable(f"openvino cannot convert this network ({type(error).__name__})") from error
         if compiled.get_property("INFERENCE_PRECISION_HINT") != getattr(openvino.Type, HINTS[precision]):
             raise Unusable(f"openvino does not multiply {precision} on this processor")
@@ -76,7 +76,8 @@ def _converted(network: nn.Module, tile: Tensor) -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # that sizes become constants, which is what is wanted
         traced = torch.jit.trace(network, tile, check_trace=False)
-    decoder = TorchScriptPythonDecoder(traced, example_input=tile)  # held: the frontend does not keep it alive
+    # held, since the frontend does not keep it alive; unshared, since the network may go and its memory with it
+    decoder = TorchScriptPythonDecoder(traced, example_input=tile, shared_memory=False)
     frontend = FrontEndManager().load_by_framework("pytorch")
     model = frontend.convert(frontend.load(decoder))
     model.reshape(list(tile.shape))

@@ -18,7 +18,7 @@ from skipseg.models.precision import Precision
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "bf16": 5e-2}  # of ``difference``
 COARSE = 4  # blobs along each axis of a probe
 NOISE = 0.3  # deviation beside that of the blobs, which is 1
-ENOUGH_S, FEWEST_RUNS, MOST_RUNS = 0.25, 2, 5  # of timing one backend; the first run is the slowest
+FEWEST_RUNS, MOST_RUNS, ENOUGH_S = 2, 5, 0.25  # of timing one backend; the first run is the slowest
 
 
 def probe(shape: tuple[int, ...], count: int = 1) -> Tensor:
@@ -49,14 +49,13 @@ def difference(found: Tensor, expected: Tensor) -> float:
 
 
 def answered(backend: Backend, tiles: Tensor) -> tuple[Tensor, float]:
-    """The logits of tiles, as many as the backend takes at once, and the seconds that one such call takes."""
-    tiles = tiles[: backend.batch].to(backend.device)
-    logits, seconds = _timed(backend, tiles)
-    logits, spent, runs = logits.clone(), seconds, 1
-    while runs < FEWEST_RUNS or (spent < ENOUGH_S and runs < MOST_RUNS):
-        again = _timed(backend, tiles)[1]
-        seconds, spent, runs = min(seconds, again), spent + again, runs + 1
-    return logits, seconds
+    """What a backend answers for tiles, in memory of its own, and the seconds it takes for them at best."""
+    tiles = tiles.to(backend.device)
+    taken: list[float] = []
+    while len(taken) < FEWEST_RUNS or (sum(taken) < ENOUGH_S and len(taken) < MOST_RUNS):
+        logits, seconds = _timed(backend, tiles)
+        taken.append(seconds)
+    return logits.clone(), min(taken)
 
 
 def _timed(backend: Backend, tiles: Tensor) -> tuple[Tensor, float]:

@@ -2,6 +2,10 @@
 
 import csv
 import errno
+import re
+import signal
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
@@ -12,7 +16,10 @@ from bundles import small_bundle, small_plan
 from PIL import Image
 
 from skipseg.models.errors import UsageError
+from skipseg.models.inference.backends.eager import Eager
 from skipseg.models.inference.predictor import Predictor
+from skipseg.models.scans.masks import encode_mask
+from skipseg.models.scans.reader import read_channels
 from skipseg.service.commands.batch import Batch
 from skipseg.service.commands.cases import collect
 from skipseg.service.commands.results import RESULTS
@@ -33,10 +40,17 @@ def scans(tmp_path: Path, make_scan) -> Path:
     return folder
 
 
-def run(predictor: Predictor, scans: Path, out: Path, resume: bool = False, model: str = "small 1", format=None):
+def run(
+    predictor: Predictor, scans: Path, out: Path, resume: bool = False, model: str = "small 1", format=None, told=None
+):
     steps: list[tuple[int, int]] = []
-    batch = Batch(predictor, model, out, format)
-    batch.run(collect([scans], 1, out), resume, lambda *step: steps.append(step))
+
+    def progress(*step: int) -> None:
+        steps.append(step)
+        if told is not None:
+            told(*step)
+
+    Batch(predictor, model, out, format).run(collect([scans], 1, out), resume, progress)
     return rows(out), steps
 
 
@@ -47,12 +61,7 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
 
 def test_every_scan_has_a_row_and_every_good_one_a_mask_in_the_same_tree(predictor, scans, tmp_path) -> None:
     found, steps = run(predictor, scans, tmp_path / "out")
-    assert {name: row["state"] for name, row in found.items()} == {
-        "a": "done",
-        "b": "done",
-        "broken": "failed",
-        "sub/c": "done",
-    }
+    assert states(found) == {"a": "done", "b": "done", "broken": "failed", "sub/c": "done"}
     assert found["sub/c"]["mask"] == "sub/c.nii.gz"
     assert found["sub/c"]["shape"] == "18x20x12"
     assert "nifti" in found["broken"]["problem"]
@@ -98,7 +107,7 @@ def test_a_row_that_was_cut_short_is_done_again(predictor, scans, tmp_path) -> N
     text = (out / RESULTS).read_text()
     (out / RESULTS).write_text(text[: text.index("sub/c") + 9])
     found, _ = run(predictor, scans, out, resume=True)
-    assert {name: row["state"] for name, row in found.items()} == {name: row["state"] for name, row in whole.items()}
+    assert states(found) == states(whole)
 
 
 def test_a_table_of_something_else_is_not_resumed(predictor, scans, tmp_path) -> None:
@@ -178,15 +187,41 @@ def test_a_format_that_cannot_hold_a_mask_fails_that_scan(predictor, scans, tmp_
     assert "one slice" in found["a"]["problem"]
 
 
-class FailsOnA(Predictor):
-    """Fails on scans of 16 voxels, as the scan ``a`` is, in the way it is told."""
+class AtA(Predictor):
+    """Does something of its own with scans of 16 voxels, as the scan ``a`` is, at one stage of their way."""
 
-    def __init__(self, predictor: Predictor, fail) -> None:
+    def __init__(self, predictor: Predictor, stage: str, do: Callable[[], object]) -> None:
         super().__init__(predictor.bundle, "cpu")
-        self.fail = fail
+        self.stage, self.do = stage, do
+        self.priorities: list[str] = []
 
-    def segment(self, volume):
-        return self.fail() if volume.geometry.shape[0] == 16 else super().segment(volume)
+    def flight(self, prepared, *options, **wishes):
+        is_a = prepared.placement.geometry.shape[0] == 16
+        if is_a and self.stage == "prepare":
+            self.do()
+        flight = super().flight(prepared, *options, **wishes)
+        if is_a and self.stage == "network":
+            flight.restart(Does(self.do, self.backend))
+        self.priorities.append(flight.priority)
+        return flight
+
+    def finish(self, flight, source):
+        mask = super().finish(flight, source)
+        if mask.geometry.shape[0] == 16 and self.stage == "finish":
+            self.do()
+        return mask
+
+
+class Does(Eager):
+    """A backend that does something before it answers."""
+
+    def __init__(self, do: Callable[[], object], like: Eager) -> None:
+        super().__init__(like.network, like.device, like.precision)
+        self.do = do
+
+    def __call__(self, tiles):
+        self.do()
+        return super().__call__(tiles)
 
 
 def raises(error: Exception):
@@ -196,6 +231,7 @@ def raises(error: Exception):
     return fail
 
 
+@pytest.mark.parametrize("stage", ["prepare", "network", "finish"])
 @pytest.mark.parametrize(
     ("fail", "words"),
     [
@@ -205,22 +241,108 @@ def raises(error: Exception):
         (raises(OSError(errno.EIO, "Input/output error")), "Input/output error"),
     ],
 )
-def test_a_scan_that_is_too_much_fails_alone(predictor, scans, tmp_path, fail, words: str) -> None:
-    found, _ = run(FailsOnA(predictor, fail), scans, tmp_path / "out")
-    assert {name: row["state"] for name, row in found.items()} == {
-        "a": "failed",
-        "b": "done",
-        "broken": "failed",
-        "sub/c": "done",
-    }
+def test_a_scan_that_is_too_much_fails_alone(predictor, scans, tmp_path, stage: str, fail, words: str) -> None:
+    found, _ = run(AtA(predictor, stage, fail), scans, tmp_path / "out")
+    assert states(found) == {"a": "failed", "b": "done", "broken": "failed", "sub/c": "done"}
     assert words in found["a"]["problem"]
 
 
+def test_an_error_of_ours_ends_the_run_at_once_and_leaves_no_thread_behind(predictor, scans, tmp_path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(AtA(predictor, "network", lambda: 1 / 0), scans, tmp_path / "out")
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("skipseg-hand")] == []
+
+
 def test_a_full_disk_ends_the_run_and_what_is_done_stays_done(predictor, scans, tmp_path) -> None:
-    out = tmp_path / "out"
-    (scans / "a.nii.gz").rename(scans / "last.nii.gz")
-    full = FailsOnA(predictor, raises(OSError(errno.ENOSPC, "No space left on device")))
-    with pytest.raises(OSError, match=r"No space left on device; 2 of 4 scans .* --resume"):
-        run(full, scans, out)
-    assert {name: row["state"] for name, row in rows(out).items()} == {"b": "done", "broken": "failed"}
-    assert (out / "b.nii.gz").is_file()
+    out, others_done = tmp_path / "out", threading.Event()
+
+    def full():
+        comes(others_done)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device; 3 of 4 scans .* --resume"):
+        run(AtA(predictor, "finish", full), scans, out, told=lambda done, total: done == 3 and others_done.set())
+    assert states(rows(out)) == {"b": "done", "broken": "failed", "sub/c": "done"}
+    assert masks(out) == {"b.nii.gz", "sub/c.nii.gz"}
+    found, _ = run(predictor, scans, out, resume=True)
+    assert states(found) == {"a": "done", "b": "done", "broken": "failed", "sub/c": "done"}
+
+
+def test_masks_are_those_of_scans_segmented_one_by_one(predictor, tmp_path, make_scan) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    for seed in range(12):
+        (scans / f"{seed:02}.nii.gz").write_bytes(make_scan((12 + 5 * (seed % 4), 20, 10 + seed), seed=seed))
+    assert len(run(predictor, scans, out)[0]) == 12
+    for scan in scans.iterdir():
+        assert (out / scan.name).read_bytes() == encode_mask(predictor.segment(read_channels([scan])))
+
+
+def test_one_that_is_slow_to_read_holds_up_nobody_and_keeps_its_place_in_the_table(predictor, scans, tmp_path) -> None:
+    others_done = threading.Event()
+    slow = AtA(predictor, "prepare", lambda: comes(others_done))
+    found, steps = run(slow, scans, tmp_path / "out", told=lambda done, total: done == 3 and others_done.set())
+    assert list(found) == ["a", "b", "broken", "sub/c"]
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_scans_are_read_while_the_device_is_busy_with_another(predictor, scans, tmp_path) -> None:
+    others_ready = threading.Event()
+
+    class Busy(AtA):
+        def flight(self, *given, **wishes):
+            flight = super().flight(*given, **wishes)
+            if len(self.priorities) == 3:
+                others_ready.set()
+            return flight
+
+    found, _ = run(Busy(predictor, "network", lambda: comes(others_ready)), scans, tmp_path / "out")
+    assert states(found) == {"a": "done", "b": "done", "broken": "failed", "sub/c": "done"}
+
+
+def test_people_may_go_first(predictor, scans, tmp_path) -> None:
+    watched = AtA(predictor, "prepare", lambda: None)
+    run(watched, scans, tmp_path / "out")
+    assert watched.priorities == ["batch"] * 3
+
+
+def test_ctrl_c_leaves_whole_masks_with_their_rows_and_the_next_run_does_the_rest(
+    predictor, tmp_path, make_scan
+) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    for seed in range(30):
+        (scans / f"{seed:02}.nii.gz").write_bytes(make_scan(seed=seed))
+    with pytest.raises(KeyboardInterrupt):
+        run(predictor, scans, out, told=lambda done, total: done == 3 and signal.raise_signal(signal.SIGINT))
+    done = {row["mask"]: row["sha256"] for row in rows(out).values()}
+    assert 3 <= len(done) < 30
+    assert masks(out) == done.keys()
+    kept = {name: (out / name).stat().st_mtime_ns for name in done}
+    found, _ = run(predictor, scans, out, resume=True)
+    assert list(found) == sorted(scan.name.removesuffix(".nii.gz") for scan in scans.iterdir())
+    assert set(states(found).values()) == {"done"}
+    assert {name: (out / name).stat().st_mtime_ns for name in kept} == kept
+
+
+def test_its_pace_is_told(predictor, scans, tmp_path) -> None:
+    batch = Batch(predictor, "small 1", tmp_path / "out", None)
+    outcome = batch.run(collect([scans], 1, batch.out), False, lambda done, total: None)
+    assert [row.scan for row in outcome.rows] == ["a", "b", "broken", "sub/c"]
+    assert 0 < outcome.busy_s <= outcome.seconds
+    assert re.fullmatch(r"\S+ a second, the device busy \d+% of the time", outcome.pace)
+    again = batch.run(collect([scans], 1, batch.out), True, lambda done, total: None)
+    assert (outcome.made, again.made) == (4, 1)  # what failed is tried again
+
+
+def comes(event: threading.Event) -> None:
+    assert event.wait(60)
+
+
+def states(found: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {name: row["state"] for name, row in found.items()}
+
+
+def masks(out: Path) -> set[str]:
+    """Every file there but the table, hidden ones included."""
+    return {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()} - {RESULTS}

@@ -7,6 +7,7 @@ import torch
 from fingerprints import KINDS, fingerprint
 
 from skipseg.models.errors import SkipsegError, UsageError
+from skipseg.models.plan import CleanUp
 from skipseg.training.planning.choices import choices_of
 from skipseg.training.planning.overrides import Overrides, read_overrides
 from skipseg.training.planning.planner import Circumstances, explain, make_plan
@@ -53,7 +54,11 @@ def wrong(tmp_path):
         ({"kernels": [[3, 3, 1]] * 4}, lambda t: t.plan.network.kernels[3] == (3, 3, 1)),
         ({"residual": False, "deep_supervision": False}, lambda t: not t.plan.network.residual),
         ({"crop_to_content": True, "overlap": 0.5}, lambda t: t.plan.crop_to_content and t.plan.overlap == 0.5),
-        ({"flips": [True, False, False]}, lambda t: t.flips == (True, False, False)),
+        ({"flips": [True, False, True]}, lambda t: t.flips == (True, False, True) and t.plan.mirrored_axes == (0, 2)),
+        (
+            {"cleanup": {"a": {"keep_largest": True, "fill_holes_mm3": 20}}},
+            lambda t: t.plan.cleanup == {"a": CleanUp(keep_largest=True, fill_holes_mm3=20)},
+        ),
         ({"learning_rate": 1e-3, "whole_batch_dice": True}, lambda t: t.learning_rate == 1e-3 and t.whole_batch_dice),
         ({"normalisation": {"MR": "robust"}}, lambda t: t.plan.channels[0].clip_percent == (0.5, 99.5)),
         (
@@ -121,6 +126,9 @@ def test_toml_is_read_too(tmp_path):
         ({"normalisation": {"MR": {"method": "zscore", "low": 2}}}, ["normalisation[MR]", "belong to"]),
         ({"normalisation": {"MR": {"method": "fixed", "low": 9, "high": 0}}}, ["channel MR", "low", "9 and 0"]),
         ('{"normalisation": {"MR": {"method": "fixed", "high": Infinity}}}', ["normalisation[MR][high]", "finite"]),
+        ({"cleanup": {"liver": {"keep_largest": True}}}, ["cleanup", "'liver'", "there are a"]),
+        ({"cleanup": {"a": {"fill_holes_mm3": -1}}}, ["cleanup[a]", "greater than 0"]),
+        ({"cleanup": {"a": {}}}, ["cleanup[a]", "keep_largest or fill_holes_mm3"]),
         ({"patch": [640, 640, 640]}, ["patch", "GiB"]),
         ("{", ["JSON"]),
         ("[1]", ["named fields"]),
@@ -142,6 +150,8 @@ def test_a_retrained_model_leaves_batch_and_pace_open_and_nothing_of_the_network
     base = make_plan(SMALL, CPU, MEMORY).plan
     kept = keep_plan(base, SMALL, CPU, MEMORY, given=Overrides(batch=3, learning_rate=1e-4))
     assert (kept.batch, kept.learning_rate, kept.plan) == (3, 1e-4, base)
+    turned = keep_plan(base, SMALL, CPU, MEMORY, given=Overrides(flips=(False, True, False)))
+    assert turned.plan == base.model_copy(update={"mirrored_axes": (1,)})
     with pytest.raises(UsageError, match="widths is the base's"):
         keep_plan(base, SMALL, CPU, MEMORY, given=Overrides(widths=(4, 8)))
 

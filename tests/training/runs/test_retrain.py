@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 from bundles import small_bundle, small_plan, small_recipe
 
-from skipseg.models.bundle import load_bundle, save_bundle
+from skipseg.models.bundle import BaseRecord, load_bundle, save_bundle
 from skipseg.models.errors import PlanError, UsageError
 from skipseg.models.labels import Labels
 from skipseg.models.networks.ensemble import joined
-from skipseg.models.plan import Channel
+from skipseg.models.plan import Channel, CleanUp
 from skipseg.training.datasets.dataset import image_checksum, open_dataset
 from skipseg.training.fitting import fit
 from skipseg.training.phantoms import write_phantom_dataset, write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
 from skipseg.training.planning.overrides import Overrides
 from skipseg.training.runs.progress import Display
+from skipseg.training.runs.retrain import Retraining
 
 QUICK = {"device": "cpu", "quiet": True}
 FAST = {"learning_rate": 4e-3, "batch": 4}  # a plan file for a network this small
@@ -230,3 +231,11 @@ def test_a_label_that_names_a_side_in_replayed_cases_alone_rules_mirroring_out(b
     assert "mirroring along" in capsys.readouterr().err
     train(new, tmp_path / "both", TrainOptions(**heard, replay=(sided,)))
     assert "no mirroring" in capsys.readouterr().err
+
+
+def test_what_the_base_mends_is_mended_in_the_labels_that_are_left_under_their_names_of_now(tmp_path):
+    rules = {f"label {value}": CleanUp(keep_largest=True) for value in (1, 2)}
+    base = small_bundle(tmp_path / "base", small_plan(cleanup=rules))
+    labels = Labels.from_names({0: "background", 1: "LABEL 2", 2: "vessel"})
+    record = BaseRecord(name="base", weights_sha256=base.manifest.weights_sha256)
+    assert Retraining(base, record, labels, (), False).plan.cleanup == {"LABEL 2": CleanUp(keep_largest=True)}

@@ -89,6 +89,8 @@ def test_spread_over_seeds_decides_steadiness():
     assert verdicts(setup=four, runs=deep(narrow, wide, seeds=4))["c2"] == "refuted"
     few = deep(lambda seed: {"dice": 0.3 + 0.2 * seed}, narrow)
     assert verdicts(runs=few)["c2"] == "undecided"  # three seeds tell little of a spread
+    two = made_up.setup(seeds=2)
+    assert verdicts(setup=two, runs=deep(wide, narrow, seeds=2))["c2"] == "undecided"  # and two none
 
 
 @pytest.mark.parametrize(("gain", "expected"), [(0.0, "confirmed"), (0.1, "refuted"), (-0.1, "confirmed")])

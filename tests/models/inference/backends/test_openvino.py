@@ -34,7 +34,7 @@ RECIPES = {
     "U-Net, pre-activation, tanh": small_recipe(2, block="preactivation", activation="tanh"),
     "U-Net, bottlenecks, gelu": small_recipe(2, block="bottleneck", activation="gelu"),
     "SegResNet": SegResNetRecipe(**SOLID, features=8, down=(1, 1), up=(1,)),
-    "SwinUNETR": SwinUNETRRecipe(**FLAT, features=12),
+    "SwinUNETR": SwinUNETRRecipe(**FLAT, features=12, depths=(2, 1, 1, 1)),
     "UNETR": UNETRRecipe(**FLAT, size=(32, 48), features=4, hidden=24, heads=2),
     "DynUNet": DynUNetRecipe(**SOLID, **PYRAMID, residual=True),
     "AttentionUnet": AttentionUnetRecipe(**SOLID, widths=(4, 8)),
@@ -80,7 +80,7 @@ def test_tiles_may_lie_in_memory_as_they_like_and_stay_as_they_are():
     assert torch.equal(tile, before)
 
 
-@pytest.mark.parametrize("norm", ["instance", "none"])
+@pytest.mark.parametrize("norm", ["instance", "group", "batch", "none"])
 def test_it_does_not_need_the_network_any_more(norm):
     recipe = small_recipe(norm=norm)
     network, tile = random_network(recipe), probe(shape_of(recipe))
@@ -92,7 +92,7 @@ def test_it_does_not_need_the_network_any_more(norm):
 
 
 def test_several_are_loaded_and_used_by_threads_at_once():
-    recipes = [small_recipe(2, classes=classes) for classes in range(2, 8)]
+    recipes = [small_recipe(2, classes=classes) for classes in range(2, 6)]
 
     def apart(recipe):
         network, tile = build(recipe).eval(), probe(shape_of(recipe))
@@ -105,8 +105,8 @@ def test_several_are_loaded_and_used_by_threads_at_once():
 
 LOADING = """
 import sys
-told = []
-sys.addaudithook(lambda event, details: event.startswith(("socket.", "subprocess.")) and told.append(event))
+told, outward = [], ("socket.", "subprocess.", "os.fork", "os.posix_spawn")
+sys.addaudithook(lambda event, details: event.startswith(outward) and told.append(event))
 import torch
 from bundles import small_plan
 from skipseg.models.inference.backends.choice import choose

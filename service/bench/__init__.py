@@ -1,0 +1,1 @@
+"""``skipseg bench``: what is fast, by how much, and against whom, measured in one run."""

@@ -1,0 +1,105 @@
+"""Several scans in hand: some are read while the device works on others and the masks of yet others are written.
+
+Each scan in hand has a thread of its own, which goes its way from file to mask and mostly waits: for a reader, for
+memory, for the engine. So a scan's story reads as if it were the only one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TypeVar
+
+import torch
+
+from skipseg.models.allocator import give_back_after
+from skipseg.models.device_memory import free_bytes
+from skipseg.models.inference.engine import Engine
+from skipseg.models.inference.flight import Flight
+from skipseg.models.inference.foresight import foresee
+from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.wishes import AS_PLANNED, Wishes
+from skipseg.models.preprocess import fill, locate
+from skipseg.models.scans.reader import read_channels
+from skipseg.models.scans.volume import Source
+from skipseg.service.commands.cases import ScanFiles
+from skipseg.service.commands.memory_budget import MemoryBudget
+
+Work = TypeVar("Work")
+Made = TypeVar("Made")
+
+MOST_READERS = 8  # more scans than these are never in memory without their share of the budget
+MOST_AT_THE_DEVICE = 32
+
+
+@dataclass(frozen=True)
+class Departed:
+    """A scan that was read, and is on its way."""
+
+    flight: Flight
+    source: Source
+    sha256: str  # of its files
+    began: float  # when they were opened, by ``perf_counter``
+
+
+class Crew:
+    """Readers, one engine, and as many hands as keep it busy; leaving the ``with`` block early drops what is in hand.
+
+    Memory is bounded: beyond the few scans that are being read, a scan goes on only when what it will take is free.
+    """
+
+    def __init__(self, predictor: Predictor, wishes: Wishes = AS_PLANNED) -> None:
+        self.predictor, self.wishes, self.engine = predictor, wishes, Engine()
+        devices = {torch.device("cpu"), predictor.backend.device}
+        self.budget = MemoryBudget(min(free_bytes(device) for device in devices))
+        readers = min(max(os.cpu_count() or 1, 2), MOST_READERS)
+        # Scans of one tile each fill a batch, while as many as there are readers are read, and as many written.
+        hands = 2 * readers + min(predictor.backend.batch, MOST_AT_THE_DEVICE)
+        self._readers = ThreadPoolExecutor(readers, "skipseg-reader")
+        self._hands = ThreadPoolExecutor(hands, "skipseg-hand")
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Give up what was not begun and what is in flight; what is being read or written comes to its end."""
+        self._hands.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self.engine.close()
+        self._hands.shutdown()
+
+    def each(
+        self, work: Callable[[Work], Made], of: Sequence[Work], progress: Callable[[int, int], None]
+    ) -> list[Made]:
+        """What ``work`` makes of each, in their order, several at once; the first error ends it."""
+        futures = [self._hands.submit(work, one) for one in of]
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            progress(done, len(futures))
+        return [future.result() for future in futures]
+
+    @contextmanager
+    def flown(self, scan: ScanFiles) -> Iterator[Departed]:
+        """A scan that the network has seen, to be finished in the block, while its memory is held.
+
+        Raises what reading and preparing it raises, and ``OSError``.
+        """
+        with ExitStack() as held:
+            departed = self._readers.submit(self._depart, scan, held).result()
+            self.engine.fly(departed.flight).result()
+            yield departed
+
+    def _depart(self, scan: ScanFiles, held: ExitStack) -> Departed:
+        began, plan, wishes = perf_counter(), self.predictor.plan, self.wishes
+        sha256 = scan.sha256()
+        volume = read_channels(scan.files)
+        located = locate(volume, plan, roi=wishes.roi)
+        count = foresee(located.placement, wishes.way_for(plan), len(plan.channels), wishes)
+        held.callback(give_back_after, count)
+        held.enter_context(self.budget.hold(count))
+        flight = self.predictor.flight(fill(located, plan), "batch", wishes=wishes)
+        return Departed(flight, volume.source, sha256, began)
