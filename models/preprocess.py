@@ -93,6 +93,7 @@ def fill(located: Located, plan: Plan) -> Prepared:
     measured = None if where is None else torch.from_numpy(where[located.measured])
     for values, how in zip(image, plan.channels, strict=True):
         _normalise(values, how, measured)
+    del values  # a view, which would hold all that a roi leaves out
     image = image[(slice(None), *_relative(placement.box, located.measured))].contiguous()
     return Prepared(resample(image, placement.grid), placement)
 

@@ -17,9 +17,7 @@ from torch import Tensor
 
 def resample(image: Tensor, shape: Sequence[int]) -> Tensor:
     """Resample (C, X, Y, Z) to (C, *shape)."""
-    for axis, length in enumerate(shape, start=1):
-        image = _along(image, axis, Rows(image.shape[axis], length))
-    return image
+    return _in_turn(image, {axis: Rows(image.shape[axis + 1], length) for axis, length in enumerate(shape)})
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,14 @@ class Rows:
 
 def resample_rows(image: Tensor, shape: Sequence[int], axis: int, rows: Rows) -> Tensor:
     """Part of a resampled image: rows along ``axis`` (0 to 2), of an image (C, X, Y, Z) that may be a part as well."""
-    image = _along(image, axis + 1, rows)
-    for other in {0, 1, 2} - {axis}:
-        image = _along(image, other + 1, Rows(image.shape[other + 1], shape[other]))
+    others = {other: Rows(image.shape[other + 1], shape[other]) for other in {0, 1, 2} - {axis}}
+    return _in_turn(image, {axis: rows, **others})
+
+
+def _in_turn(image: Tensor, ways: dict[int, Rows]) -> Tensor:
+    """One axis after the other, those that shrink first: nothing on the way is larger than the image or the result."""
+    for axis in sorted(ways, key=lambda axis: len(ways[axis].wanted) / image.shape[axis + 1]):
+        image = _along(image, axis + 1, ways[axis])
     return image
 
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from skipseg.models.bundle import Bundle
 from skipseg.models.errors import NotReady, UsageError
-from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.predictor import load_predictor
+from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
 from skipseg.models.scans.reader import read_scan
 from skipseg.training.datasets.dataset import Dataset, open_dataset, read_case
@@ -80,8 +81,7 @@ def _empty(out: Path) -> None:
 
 
 def _evaluate(bundle: Bundle, unseen: Dataset, out: Path) -> Metrics:
-    predictor = Predictor(bundle)
-    predictor.warm_up()
+    predictor = load_predictor(bundle, choose_device(), "fast")
     history = bundle.folder / "evaluation" / "history.csv"
     return evaluate(predictor, bundle.manifest.name, unseen, unseen.cases, out, history=history)
 

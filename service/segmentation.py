@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -48,6 +49,7 @@ class Segmenter:
         self.engine, self.line, self.room = engine, line, room
         self.limits = limits
         self._limiter = CapacityLimiter(threads)
+        self._reading = asyncio.Semaphore(threads)  # scans that are in memory but have no share of the room yet
 
     async def segment(
         self, scans: list[UploadFile], predictor: Predictor, wishes: Wishes, format: str | None, record: RequestRecord
@@ -58,9 +60,11 @@ class Segmenter:
         """
         way, stages = _Way(predictor, wishes, self.limits, format, record), record.stages
         with self.line.place(), memory_permitting():
-            source, located = await self._in_thread(stages, partial(way.open, scans))
-            count = way.bytes_for(located)
-            async with self.room.hold(count):
+            async with AsyncExitStack() as held:
+                async with self._reading:
+                    source, located = await self._in_thread(stages, partial(way.open, scans))
+                    count = way.bytes_for(located)
+                    await held.enter_async_context(self.room.hold(count))
                 flight = await self._in_thread(stages, partial(way.depart, located))
                 del located  # it holds the scan, which nobody needs any more
                 await self._fly(flight, stages)
@@ -94,7 +98,9 @@ class _Way:
 
     def bytes_for(self, located: Located) -> int:
         plan = self.predictor.plan
-        return foresee(located.placement, self.wishes.way_for(plan), len(plan.channels), self.wishes)
+        return foresee(
+            located.placement, self.wishes.way_for(plan), len(plan.channels), self.wishes, bool(plan.cleanup)
+        )
 
     def depart(self, located: Located) -> Flight:
         with self.record.stages.measure("preprocess"):

@@ -45,7 +45,7 @@ def open_server(settings: Settings) -> Server:
     line = Line(settings.queue_size, engine.seconds_left)
     model_memory = settings.model_memory or free_bytes(device) // 2
     models = LoadedModels(registry, device, settings.precision, model_memory, settings.queue_size)
-    room = Room(settings.scan_memory or free_bytes(torch.device("cpu")))
+    room = Room(settings.scan_memory or min(free_bytes(torch.device("cpu")), free_bytes(device) - model_memory))
     segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
     metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.references()))
     return Server(settings, registry, engine, line, models, segmenter, metrics)

@@ -37,7 +37,7 @@ class Accumulator:
         """Blend in logits (classes, *tile)."""
         rows, *others = self._rows_first(tile.place)
         target = self.scores[rows.start - self.base : rows.stop - self.base, :, *others]
-        weights = outer(self._rows_first(tuple(axis.to(target.device) for axis in tile.weights)))
+        weights = outer(self._rows_first(tile.weights))
         target.addcmul_(logits.movedim(self.along + 1, 0), weights.unsqueeze(1))
 
     def between(self, start: int, stop: int) -> Tensor:

@@ -39,7 +39,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.busy_s = 0.0  # spent on networks and blending, all in all
-        self._turn = 0
+        self._turn, self._at_chores = 0, False
         self._flights: dict[Flight, Future[Flight]] = {}
         self._pace: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()
         self._changed = threading.Condition()
@@ -79,13 +79,24 @@ class Engine:
         while (ordered := self._wait_for_turn()) is not None:
             began = perf_counter()
             self._turn += 1
-            if ordered[0].has_chores:
-                self._guarded(ordered[0], ordered[0].work)
-            else:
-                self._fill_a_batch(ordered)
+            try:
+                self._step(ordered)
+            except Exception as error:  # noqa: BLE001 - a device that fails for good must not leave anybody waiting
+                for flight in ordered:
+                    self._fail(flight, error)
             self.busy_s += perf_counter() - began
             self._answer_those_done()
             del ordered  # or what has left would be held until somebody else comes
+
+    def _step(self, ordered: Sequence[Flight]) -> None:
+        """A batch; or a chore of the first in order, but a batch of the others between two of them."""
+        first, others = ordered[0], [flight for flight in ordered if not flight.has_chores]
+        self._at_chores = first.has_chores and not (self._at_chores and others)
+        if self._at_chores:
+            first.served = perf_counter()
+            self._guarded(first, first.work)
+        else:
+            self._fill_a_batch(others)
 
     def _wait_for_turn(self) -> list[Flight] | None:
         """Scans in flight in their order; None when the engine is closed."""
@@ -95,7 +106,7 @@ class Engine:
                 if self._closing:
                     return None
                 if self._flights:
-                    return in_turn(list(self._flights), self._turn, self.seconds_left)
+                    return in_turn(list(self._flights), self._turn, perf_counter(), self.seconds_left)
                 self._changed.wait()
 
     def _drop_those_given_up(self) -> None:
@@ -143,10 +154,11 @@ class Engine:
         try:
             inputs = [one for flight, tiles in shares for one in flight.inputs(tiles)]
             answers = iter(backend(torch.stack(inputs)).split([len(tiles) for _, tiles in shares]))
+            _wait_for(backend.device)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the thread that everybody needs
             return error.with_traceback(None) if ran_out(error) else error  # its frames hold what ran it out
         for flight, tiles in shares:
-            flight.served = self._turn
+            flight.served = perf_counter()
             self._guarded(flight, partial(flight.add, tiles, next(answers)))
         self._note_pace(backend, (perf_counter() - began) / len(inputs))
         return None
@@ -164,7 +176,10 @@ class Engine:
         if ran_out(error) and flight.spare is not None:
             spare, flight.spare = flight.spare, None
             self._guarded(flight, lambda: flight.restart(spare()))
-            return
+        else:
+            self._fail(flight, error)
+
+    def _fail(self, flight: Flight, error: Exception) -> None:
         with self._changed:
             answer = self._flights.pop(flight, None)
         flight.drop()
@@ -182,6 +197,12 @@ class Engine:
     def _note_pace(self, backend: Backend, seconds: float) -> None:
         before = self._pace.get(backend, seconds)
         self._pace[backend] = before + SMOOTHING * (seconds - before)
+
+
+def _wait_for(device: torch.device) -> None:
+    """Launched is not done: an error shows here, and the pace is that of the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _free(device: torch.device) -> None:

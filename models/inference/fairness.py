@@ -6,21 +6,23 @@ from collections.abc import Callable, Sequence
 
 from skipseg.models.inference.flight import Flight
 
-GUARANTEE = 10  # of so many turns one goes to the scan that was served longest ago
+GUARANTEE = 10  # of so many turns one goes to a scan that starves, if there is one
+STARVING_S = 30.0  # without a turn
+
 RANKS = {"interactive": 0, "batch": 1}
 
 Seconds = Callable[[Flight], float]
 
 
-def in_turn(flights: Sequence[Flight], turn: int, seconds_left: Seconds) -> list[Flight]:
-    """Scans in the order in which they may use the device next.
+def in_turn(flights: Sequence[Flight], turn: int, now: float, seconds_left: Seconds) -> list[Flight]:
+    """Scans in the order in which they may use the device next; ``now`` as ``Flight.served`` counts.
 
     People before batch jobs; among them the shortest remaining work first, which gives the lowest mean time to an
-    answer (Schrage 1968) and lets a small scan overtake large ones. So that nobody starves, every tenth turn goes to
-    whoever was served longest ago.
+    answer (Schrage 1968) and lets a small scan overtake large ones. So that none waits for ever, every tenth turn goes
+    to the one that was served longest ago, if that was half a minute ago.
     """
     ordered = sorted(flights, key=lambda flight: (RANKS[flight.priority], seconds_left(flight), flight.asked))
-    if turn % GUARANTEE == 0:
-        oldest = min(ordered, key=lambda flight: (flight.served, flight.asked))
-        ordered = [oldest, *(flight for flight in ordered if flight is not oldest)]
+    longest = min(ordered, key=lambda flight: flight.served)
+    if turn % GUARANTEE == 0 and now - longest.served > STARVING_S:
+        ordered = [longest, *(flight for flight in ordered if flight is not longest)]
     return ordered

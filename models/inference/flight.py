@@ -15,6 +15,7 @@ from skipseg.models.inference.accumulator import Accumulator, best_axis
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.slab import Sink, Slab
 from skipseg.models.inference.tiles import Tile, Tiling, pad_to_tile
+from skipseg.models.memory import ran_out
 from skipseg.models.plan import Plan
 
 Priority = Literal["interactive", "batch"]
@@ -43,7 +44,7 @@ class Way:
 class Flight:
     """Tiles of an image (channels, X, Y, Z) in order, and sinks that take the blended scores row by row.
 
-    Whoever owns the device calls ``take``, runs the network, calls ``add``; and ``next(flight.chores)`` while
+    Whoever owns the device calls ``take``, runs the network, calls ``add``; and ``work`` while
     ``has_chores``. Nothing large is held before the first tile is taken.
     """
 
@@ -61,7 +62,7 @@ class Flight:
         self._image, self._make_sinks = image, sinks
         self.asked = perf_counter()
         self.began = self.ended = self.asked  # when its first tile was taken, and when its last scores had left
-        self.served = 0  # the engine's turn in which it was served last
+        self.served = self.asked  # when it had the device last
         self.restart(backend)
 
     def restart(self, backend: Backend) -> None:
@@ -135,7 +136,7 @@ class Flight:
     def _views(self) -> Iterator[Tile]:
         """Each tile in every view that is wanted of it, which share its weight."""
         share = 1 / len(self.way.mirrored)
-        for tile in self._tiling.tiles(self._along):
+        for tile in self._tiling.tiles(self._along, self.backend.device):
             first, *others = tile.weights
             for axes in self.way.mirrored:
                 yield Tile(tile.place, (first * share, *others), axes)
@@ -163,7 +164,17 @@ class Flight:
 
 @torch.inference_mode()
 def fly_alone(flight: Flight) -> Flight:
-    """Run a scan to its end on the calling thread."""
+    """Run a scan to its end on the calling thread; where memory runs out, anew on its spare backend."""
+    try:
+        return _flown(flight)
+    except (MemoryError, RuntimeError) as error:
+        if flight.spare is None or not ran_out(error):
+            raise
+    flight.restart(flight.spare())
+    return _flown(flight)
+
+
+def _flown(flight: Flight) -> Flight:
     while not flight.is_done:
         if flight.has_chores:
             flight.work()

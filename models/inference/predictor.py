@@ -17,11 +17,12 @@ from skipseg.models.inference.backends.eager import Eager
 from skipseg.models.inference.flight import Flight, Priority, Way, fly_alone
 from skipseg.models.inference.own_grid import OwnGrid
 from skipseg.models.inference.probabilities import Probabilities
-from skipseg.models.inference.restore import Labels
+from skipseg.models.inference.restore import ClassIndices
 from skipseg.models.inference.slab import Sink
 from skipseg.models.inference.uncertainty import Uncertainty
 from skipseg.models.inference.whole import Whole
 from skipseg.models.inference.wishes import AS_PLANNED, Wishes
+from skipseg.models.labels import Labels
 from skipseg.models.precision import Mode, Precision, choose_device, fastest_precision
 from skipseg.models.preprocess import Placement, Prepared, prepare
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
@@ -35,7 +36,7 @@ Look = Callable[[Tensor, Placement], None]
 class Predictor:
     """A bundle, loaded onto a device.
 
-    ``prepare`` and ``finish`` run on any thread and never touch the device; a ``flight`` is flown by whoever owns it.
+    ``prepare`` and ``finish`` run on any thread; a ``flight`` is flown by whoever owns the device.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Predictor:
             on = choose_device(device)
             backend = Eager(bundle.network().to(on), on, precision or fastest_precision(on))
         self.backend = backend
+        self._processor: Backend | None = None
         self.choice = choice  # why this backend; None: the caller's own
         self.way = Way.of(self.plan)
 
@@ -87,7 +89,7 @@ class Predictor:
         where = prepared.placement
 
         def sinks() -> list[Sink]:
-            found: list[Sink] = [Labels(where)]
+            found: list[Sink] = [ClassIndices(where)]
             if wishes.probabilities is not None:
                 found.append(Probabilities(where, self.plan.network.classes, wishes.probabilities))
             if wishes.uncertainty:
@@ -99,12 +101,11 @@ class Predictor:
     def finish(self, flight: Flight, source: Source) -> Mask:
         """What a flight arrives at, for a scan from ``source``: cleaned class indices turned to the labels' values."""
         labels = self.bundle.labels
-        found = next(sink for sink in flight.sinks if isinstance(sink, Labels))
+        found = next(sink for sink in flight.sinks if isinstance(sink, ClassIndices))
         geometry, rules = found.placement.geometry, self.plan.cleanup
         asked = {index: rules[label.name] for index, label in enumerate(labels.all) if label.name in rules}
         classes = cleaned(found.result(), asked, geometry.voxel_volume if source.has_millimetres else 1.0)
-        values: Indices = np.array(labels.values, dtype=np.uint8 if max(labels.values) < 256 else np.uint16)
-        return Mask(_valued(classes, values), geometry, source, labels)
+        return Mask(valued(classes, labels), geometry, source, labels)
 
     def maps(self, flight: Flight, source: Source) -> list[Map]:
         """The maps that were wished of a flight: probabilities, uncertainty."""
@@ -114,16 +115,15 @@ class Predictor:
             if isinstance(sink, OwnGrid) and sink.values is not None
         ]
 
-    def warm_up(self) -> None:
-        """Run one empty tile, so that the first scan does not pay for kernels being set up."""
-        self.backend(torch.zeros(1, len(self.plan.channels), *self.plan.tile, device=self.backend.device))
-
     def _spare(self) -> Callable[[], Backend] | None:
         """Where a scan may go that does not fit on a GPU."""
-        if self.backend.device.type == "cpu":
-            return None
-        processor = torch.device("cpu")
-        return lambda: Eager(self.bundle.network(), processor, fastest_precision(processor))
+        return None if self.backend.device.type == "cpu" else self._on_the_processor
+
+    def _on_the_processor(self) -> Backend:
+        """The reference in fp32, which needs no self-test; made once, when it is needed."""
+        if self._processor is None:
+            self._processor = Eager(self.bundle.network(), torch.device("cpu"), "fp32")
+        return self._processor
 
 
 def load_predictor(bundle: Bundle, device: torch.device, mode: Mode) -> Predictor:
@@ -132,8 +132,9 @@ def load_predictor(bundle: Bundle, device: torch.device, mode: Mode) -> Predicto
     return Predictor(bundle, backend=backend, choice=choice)
 
 
-def _valued(classes: Indices, values: Indices) -> Indices:
-    """The value of each class index; nothing is copied where they are the same."""
+def valued(classes: Indices, labels: Labels) -> Indices:
+    """The label value of each class index; nothing is copied where they are the same."""
+    values: Indices = np.array(labels.values, dtype=np.uint8 if max(labels.values) < 256 else np.uint16)
     if np.array_equal(values, np.arange(len(values))):
         return classes.astype(values.dtype, copy=False)
     found: Indices = values[classes]

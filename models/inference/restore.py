@@ -52,7 +52,7 @@ class OnTheScan:
         return resample_rows(slab.scores[index : index + 1], self.placement.box_shape, slab.along, rows)[0]
 
 
-class Labels(OnTheScan):
+class ClassIndices(OnTheScan):
     """A sink: class indices on the scan's grid, of scores that come row by row."""
 
     _box: Tensor | None = None
@@ -84,7 +84,7 @@ class Labels(OnTheScan):
 
 def restore(scores: Tensor, placement: Placement) -> NDArray[np.unsignedinteger]:
     """Class scores (classes, *network grid) to class indices (X, Y, Z) on the scan's own grid, at once."""
-    labels = Labels(placement)
+    labels = ClassIndices(placement)
     for _ in labels.take(Slab(scores, 0, 0, scores.shape[1], scores.shape[1])):
         pass
     return labels.result()

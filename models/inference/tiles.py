@@ -53,10 +53,13 @@ class Tiling:
     def __len__(self) -> int:
         return prod(len(starts) for starts in self.starts)
 
-    def tiles(self, along: int = 0) -> Iterator[Tile]:
-        """Every tile, those with the lowest start on the axis ``along`` first; all weights of a voxel sum to one."""
+    def tiles(self, along: int = 0, device: torch.device | None = None) -> Iterator[Tile]:
+        """Every tile, those with the lowest start on the axis ``along`` first; all weights of a voxel sum to one.
+
+        Weights lie on the ``device``, by default the processor.
+        """
         weights = [
-            _axis_weights(length, side, starts)
+            [window.to(device) for window in _axis_weights(length, side, starts)]
             for length, side, starts in zip(self.size, self.tile, self.starts, strict=True)
         ]
         order = [along, *(axis for axis in range(len(self.size)) if axis != along)]

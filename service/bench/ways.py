@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skipseg.models.bundle import Bundle
 from skipseg.models.inference.flight import fly_alone
-from skipseg.models.inference.predictor import load_predictor
+from skipseg.models.inference.predictor import load_predictor, valued
 from skipseg.models.inference.restore import restore
 from skipseg.models.precision import Mode, Precision, autocast, mode_of
 from skipseg.models.preprocess import Placement, Prepared, prepare
@@ -55,12 +55,12 @@ class Monais:
 
     def labels(self, image: Tensor) -> Values:
         classes = self.logits(image).argmax(0).to(torch.uint8).cpu().numpy()
-        return _valued(classes, self.bundle)
+        return valued(classes, self.bundle.labels)
 
     def segment(self, volume: Volume) -> Mask:
         prepared = prepare(volume, self.bundle.plan)
         classes = restore(self.logits(prepared.image).float(), prepared.placement)
-        return Mask(_valued(classes, self.bundle), volume.geometry, volume.source, self.bundle.labels)
+        return Mask(valued(classes, self.bundle.labels), volume.geometry, volume.source, self.bundle.labels)
 
     def logits(self, image: Tensor) -> Tensor:
         """(classes, X, Y, Z), on the device."""
@@ -116,11 +116,3 @@ def as_it_is(image: Tensor) -> Placement:
     geometry = Geometry((x, y, z), np.eye(4))
     box = (slice(0, x), slice(0, y), slice(0, z))
     return Placement(geometry, geometry.turn_to(geometry.orientation), box, (x, y, z))
-
-
-def _valued(classes: Values, bundle: Bundle) -> Values:
-    values: Values = np.array(bundle.labels.values, dtype=np.uint16 if max(bundle.labels.values) > 255 else np.uint8)
-    if np.array_equal(values, np.arange(len(values))):
-        return classes
-    found: Values = values[classes]
-    return found

@@ -13,7 +13,7 @@ from skipseg.models.errors import ScanError, UsageError
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.inference.wishes import AS_PLANNED, Wishes
 from skipseg.models.memory import memory_permitting
-from skipseg.models.scans.maps import write_maps
+from skipseg.models.scans.maps import map_path, write_maps
 from skipseg.models.scans.masks import mask_suffix, write_mask
 from skipseg.models.scans.volume import Mask
 from skipseg.service.commands.cases import ScanFiles
@@ -82,7 +82,8 @@ class Batch:
     def _still_holds(self, row: Result, scan: ScanFiles) -> bool:
         same = (row.state, row.model, row.format) == ("done", self.model, self.format or "")
         try:
-            return same and (self.out / row.mask).is_file() and row.sha256 == scan.sha256()
+            files = [self.out / row.mask, *(map_path(self.out / scan.name, name) for name in self.wishes.maps)]
+            return same and all(file.is_file() for file in files) and row.sha256 == scan.sha256()
         except OSError:  # the scan cannot be read: doing it again says so
             return False
 
@@ -96,6 +97,8 @@ class Batch:
             if error.errno in NO_ROOM:
                 raise
             problem = error.strerror or type(error).__name__
+        except Exception as error:  # noqa: BLE001 - whatever one scan brings about, the others go on
+            problem = f"skipseg failed on it ({type(error).__name__}: {error}); please report this"
         return Result(str(scan.name), "failed", self.model, problem=problem)
 
     def _done(self, scan: ScanFiles, crew: Crew) -> Result:
@@ -113,6 +116,7 @@ class Batch:
             model=self.model,
             mask=str(path.relative_to(self.out)),
             format=self.format or "",
+            backend=str(self.predictor.choice or ""),
             sha256=departed.sha256,
             seconds=round(seconds, 3),
             shape="x".join(map(str, mask.geometry.shape)),

@@ -10,7 +10,7 @@ import typer
 
 from skipseg.service.commands.evaluate import CaseNames, GroupFile, choose_cases, learned_from
 from skipseg.service.commands.models import open_registry
-from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName
+from skipseg.service.commands.options import DataFolder, DatasetFolder, DeviceName, PrecisionName
 from skipseg.service.commands.progress import bar
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ def compare(
     cases: CaseNames = None,
     groups: GroupFile = None,
     device: DeviceName = "auto",
+    precision: PrecisionName = "fast",
     data: DataFolder = None,
 ) -> None:
     """Score two models on the same cases and tell the paired differences; exit 1 if a case failed, each named."""
-    from skipseg.models.inference.predictor import Predictor
+    from skipseg.models.inference.predictor import load_predictor
+    from skipseg.models.precision import choose_device, mode_of
     from skipseg.models.registry import open_model
     from skipseg.training.datasets.dataset import open_dataset
     from skipseg.training.datasets.groups import with_groups
@@ -44,7 +46,7 @@ def compare(
     records = [bundle.manifest.training for _, bundle in opened]
     chosen = choose_cases(truth, records, cases)
     learned = {side: sorted(learned_from(chosen, [record])) for side, record in zip("ab", records, strict=True)}
-    models = [(name, Predictor(bundle, device)) for name, bundle in opened]
+    models = [(name, load_predictor(bundle, choose_device(device), mode_of(precision))) for name, bundle in opened]
     with bar("comparing") as progress:
         found = run(models, truth, chosen, out, learned, progress)
     for failure in found.failed:

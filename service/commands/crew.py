@@ -98,7 +98,7 @@ class Crew:
         sha256 = scan.sha256()
         volume = read_channels(scan.files)
         located = locate(volume, plan, roi=wishes.roi)
-        count = foresee(located.placement, wishes.way_for(plan), len(plan.channels), wishes)
+        count = foresee(located.placement, wishes.way_for(plan), len(plan.channels), wishes, bool(plan.cleanup))
         held.callback(give_back_after, count)
         held.enter_context(self.budget.hold(count))
         flight = self.predictor.flight(fill(located, plan), "batch", wishes=wishes)

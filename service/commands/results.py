@@ -14,7 +14,7 @@ from typing import IO, Any
 from skipseg.models.errors import UsageError
 
 RESULTS = "results.csv"
-COLUMNS = ("scan", "state", "mask", "format", "model", "sha256", "seconds", "shape", "spacing_mm", "problem")
+COLUMNS = ("scan", "state", "mask", "format", "model", "backend", "sha256", "seconds", "shape", "spacing_mm", "problem")
 VOLUME = " mm3"  # ends the names of the columns that follow, one a label
 
 
@@ -27,6 +27,7 @@ class Result:
     model: str
     mask: str = ""
     format: str = ""  # as it was asked for; empty: the scan's own
+    backend: str = ""  # what ran the network, and in which precision
     sha256: str = ""  # of the scan's files
     seconds: float = 0.0
     shape: str = ""

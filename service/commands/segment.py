@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,7 +71,8 @@ def segment(
         _one(found[0], predictor, out, wishes)
     else:
         refuse_two_in_one(found, wishes)
-        told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {wishes}".strip()
+        plan = sha256(bundle.plan.model_dump_json().encode()).hexdigest()
+        told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {plan[:6]} {precision} {wishes}".strip()
         _many(found, Batch(predictor, told, out, format, wishes), resume)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from skipseg.models.inference.backends.choice import Choice
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.models.scans.roi import Roi
@@ -107,15 +108,17 @@ async def segment(
             record.stages.add("queue", perf_counter() - asked)
             record.model = loaded.version.reference
             mask = await server.segmenter.segment(scans, loaded.predictor, wishes, wanted, record)
-        return _as_response(mask, record.model, record.stages.header())
+            choice = loaded.predictor.choice
+        return _as_response(mask, record.model, choice, record.stages.header())
 
     async with uploaded_scans(request, server.settings.limits) as scans:
         return await unless_gone(request, segmented)
 
 
-def _as_response(mask: WrittenMask, reference: str, timing: str) -> Response:
+def _as_response(mask: WrittenMask, reference: str, choice: Choice | None, timing: str) -> Response:
     headers = {
         "X-Skipseg-Model": reference,
+        "X-Skipseg-Backend": str(choice),
         "Server-Timing": timing,
         "Content-Disposition": f'attachment; filename="mask{mask.suffix}"',
     }

@@ -18,6 +18,7 @@ from skipseg.models.inference.engine import Engine
 from skipseg.models.inference.flight import Flight, Way
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.inference.whole import Whole
+from skipseg.models.inference.wishes import AS_PLANNED
 from skipseg.models.scans.limits import DEFAULT_LIMITS
 from skipseg.service.disconnect import unless_gone
 from skipseg.service.line import Line
@@ -56,8 +57,10 @@ def test_a_scan_whose_client_left_before_its_turn_never_runs(line: Line, tmp_pat
         segmenter = Segmenter(engine, line, Room(2**30), 2, DEFAULT_LIMITS)
         request = Request({"type": "http"}, _disconnects_after(left))
         upload = UploadFile(_file(scan), size=len(scan))
-        asked = asyncio.create_task(unless_gone(request, lambda: segmenter.segment([upload], predictor, None, record)))
-        while engine.in_flight < 2:
+        asked = asyncio.create_task(
+            unless_gone(request, lambda: segmenter.segment([upload], predictor, AS_PLANNED, None, record))
+        )
+        while engine.in_flight < 2 and not asked.done():
             await asyncio.sleep(0.01)
         left.set()
         with pytest.raises(ClientDisconnect):

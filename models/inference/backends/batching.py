@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from skipseg.models.memory import ran_out
+
 MOST_TILES = 64
 GAIN = 1.05  # times more tiles a second, or a larger batch is not worth its memory
 
@@ -23,6 +25,11 @@ def padded_run(tiles: Tensor, runs: Mapping[int, Callable[[Tensor], Tensor]]) ->
     return runs[size](tiles)[:count]
 
 
+def doublings(most: int) -> list[int]:
+    """1, 2, 4... and ``most``."""
+    return sorted({most, *(2**power for power in range(most.bit_length()) if 2**power < most)})
+
+
 def most_useful_batch(seconds: Callable[[int], float], most: int = MOST_TILES) -> int:
     """The power of two from which on doubling the batch gains less than 5 % of tiles a second.
 
@@ -33,7 +40,9 @@ def most_useful_batch(seconds: Callable[[int], float], most: int = MOST_TILES) -
     while 2 * batch <= most:
         try:
             faster = 2 * batch / seconds(2 * batch)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
             return max(batch // 2, 1)
         if faster < GAIN * speed:
             return batch

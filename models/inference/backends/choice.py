@@ -15,6 +15,7 @@ from skipseg.models.inference.backends.cuda_graph import CudaGraph
 from skipseg.models.inference.backends.eager import Eager
 from skipseg.models.inference.backends.openvino_cpu import OpenVINO
 from skipseg.models.inference.backends.probe import TOLERANCE, answered, difference, probe
+from skipseg.models.memory import ran_out
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Mode, Precision, fastest_precision
 
@@ -31,6 +32,9 @@ class Choice:
     batch: int
     difference: float | None  # of its logits from the reference's, see ``probe.difference``; None: it is the reference
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.backend} {self.precision}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ def choose(network: nn.Module, plan: Plan, device: torch.device, mode: Mode) -> 
     where tiles are large.
     """
     shape = (len(plan.channels), *plan.tile)
+    if device.type == "cuda":
+        _set_cudnn()
     reference = Eager(network, device, "fp32")
     yardstick = Yardstick.of(reference, probe(shape, count=2 if device.type == "cuda" else 1))
     refused = ""
@@ -63,6 +69,10 @@ def choose(network: nn.Module, plan: Plan, device: torch.device, mode: Mode) -> 
             apart, merits = judge(backend, yardstick)
         except Unusable as error:
             refused += f"not taken: {error}; "
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
+            refused += "one more was not taken, since memory ran out; "
         else:
             return backend, Choice(backend.name, backend.precision, backend.batch, apart, refused + merits)
     return reference, Choice("torch", "fp32", 1, None, f"{refused}torch in fp32 is what all others are held to")
@@ -81,7 +91,7 @@ def judge(backend: Backend, yardstick: Yardstick) -> tuple[float, str]:
     if not apart <= TOLERANCE[backend.precision]:
         raise Unusable(f"{name} lies {apart:.2%} off torch in fp32, of {TOLERANCE[backend.precision]:.1%} allowed")
     if seconds / backend.batch > SLACK * yardstick.seconds:
-        raise Unusable(f"{name} is no faster: {times}")
+        raise Unusable(f"{name} is slower: {times}")
     return apart, f"{name} takes {times}; its logits lie {apart:.2%} off"
 
 
@@ -115,3 +125,9 @@ def _batched(network: nn.Module, device: torch.device, precision: Precision, sha
     eager.batch = most_useful_batch(seconds)
     torch.cuda.empty_cache()  # what larger batches took
     return eager
+
+
+def _set_cudnn() -> None:
+    """Tiles have one shape, so algorithms are worth a search; and fp32 is to mean fp32, not TF32."""
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = False

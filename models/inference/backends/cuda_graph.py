@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from skipseg.models.inference.backends.backend import Backend, Unusable
-from skipseg.models.inference.backends.batching import padded_run
+from skipseg.models.inference.backends.batching import doublings, padded_run
 
 WARM_UPS = 3  # passes before recording: cuDNN chooses its algorithms in them
 
 
 class CudaGraph:
-    """What ``eager`` does, recorded for one tile and for its whole batch; other numbers of tiles are filled up.
+    """What ``eager`` does, recorded for 1, 2, 4... tiles up to its batch; other numbers of tiles are filled up.
 
     ``shape`` (channels, *tile) is that of every tile. Raises ``Unusable`` off CUDA and when recording fails.
     """
@@ -29,7 +29,7 @@ class CudaGraph:
         pool = torch.cuda.graph_pool_handle()  # one memory for all sizes: they never run at the same time
         try:
             with torch.cuda.device(self.device):
-                self._runs = {size: _recorded(eager, (size, *shape), pool) for size in sorted({1, eager.batch})}
+                self._runs = {size: _recorded(eager, (size, *shape), pool) for size in doublings(eager.batch)}
         except RuntimeError as error:
             raise Unusable(f"a cuda graph of this network cannot be recorded ({type(error).__name__})") from error
 

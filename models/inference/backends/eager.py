@@ -14,8 +14,6 @@ class Eager:
     name: str = "torch"
 
     def __init__(self, network: nn.Module, device: torch.device, precision: Precision, batch: int = 1) -> None:
-        if device.type == "cuda":
-            _set_cudnn()
         self.network = network.to(device)
         self.device = device
         self.precision = precision
@@ -26,9 +24,3 @@ class Eager:
         with autocast(self.device, self.precision):
             logits: Tensor = self.network(tiles)
         return logits.float()
-
-
-def _set_cudnn() -> None:
-    """Tiles have one shape, so algorithms are worth a search; and fp32 is to mean fp32, not TF32."""
-    torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = False

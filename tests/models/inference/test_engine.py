@@ -9,7 +9,7 @@ from torch import nn
 
 from skipseg.models.inference.backends.eager import Eager
 from skipseg.models.inference.engine import Engine
-from skipseg.models.inference.fairness import GUARANTEE, in_turn
+from skipseg.models.inference.fairness import STARVING_S, in_turn
 from skipseg.models.inference.flight import Flight, Way, fly_alone
 from skipseg.models.inference.whole import Whole
 from skipseg.models.memory import ran_out
@@ -108,18 +108,20 @@ def test_a_small_scan_overtakes_a_large_one(engine) -> None:
 def test_a_flood_of_small_scans_does_not_starve_a_large_one() -> None:
     backend = Eager(Watched(), CPU, "fp32")
     large, smalls = flight_on(backend, 1, side=16), [flight_on(backend, 2) for _ in range(3)]
-    leaders = []
-    for turn in range(1, 10 * GUARANTEE):
-        leader = in_turn([*smalls, large], turn, lambda one: float(one.tiles_left))[0]
-        leader.served = turn
+    leaders, began = [], large.asked
+    for turn in range(1000):
+        now = began + 0.1 * turn
+        leader = in_turn([*smalls, large], turn, now, lambda one: float(one.tiles_left))[0]
+        leader.served = now
         leaders.append(leader)
     assert leaders.count(large) >= 2
+    assert large not in leaders[: int(10 * STARVING_S)]
 
 
 def test_people_go_before_batch_jobs() -> None:
     backend = Eager(Watched(), CPU, "fp32")
     person, job = flight_on(backend, 1, side=16), flight_on(backend, 2, priority="batch")
-    assert in_turn([job, person], 1, lambda one: float(one.tiles_left)) == [person, job]
+    assert in_turn([job, person], 1, job.asked, lambda one: float(one.tiles_left)) == [person, job]
 
 
 def test_a_scan_that_breaks_its_network_fails_alone(engine) -> None:

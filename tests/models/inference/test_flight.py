@@ -10,7 +10,7 @@ from skipseg.models.inference.accumulator import Accumulator, best_axis, rows_he
 from skipseg.models.inference.backends.eager import Eager
 from skipseg.models.inference.certainty import Doubt, entropy_of
 from skipseg.models.inference.flight import Flight, Way, fly_alone
-from skipseg.models.inference.restore import Labels, restore
+from skipseg.models.inference.restore import ClassIndices, restore
 from skipseg.models.inference.tiles import Tiling
 from skipseg.models.inference.whole import Whole
 from skipseg.models.preprocess import Placement
@@ -50,7 +50,7 @@ def test_labels_are_those_of_all_scores_at_once(grid, scan, tile, overlap, batch
         patch.setattr("skipseg.models.inference.certainty.SLAB_VALUES", 300)
         image, where = noise(grid), placement(grid, scan)
         way = Way(tile, 3, 3, overlap)
-        flight = fly_alone(Flight(image, way, identity(batch), lambda: [Labels(where), Doubt(), Whole()]))
+        flight = fly_alone(Flight(image, way, identity(batch), lambda: [ClassIndices(where), Doubt(), Whole()]))
     labels, doubt, whole = flight.sinks
     torch.testing.assert_close(whole.scores, image, rtol=1e-4, atol=1e-5)
     assert np.array_equal(labels.result(), restore(whole.scores, where))
