@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 from skipseg.models.errors import ScanTooLarge
 
 # torch.OutOfMemoryError, the processor's allocator, CUDA's libraries: RuntimeErrors that only their words tell apart.
@@ -26,4 +28,4 @@ def memory_permitting() -> Iterator[None]:
 
 def ran_out(error: Exception) -> bool:
     """Whether an error says that the memory of the processor or of the device is used up."""
-    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in SIGNS)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in str(error).lower() for sign in SIGNS)

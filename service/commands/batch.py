@@ -97,7 +97,9 @@ class Batch:
             if error.errno in NO_ROOM:
                 raise
             problem = error.strerror or type(error).__name__
-        except Exception as error:  # noqa: BLE001 - whatever one scan brings about, the others go on
+        except Exception as error:  # whatever one scan brings about, the others go on
+            if crew.is_closing:
+                raise
             problem = f"skipseg failed on it ({type(error).__name__}: {error}); please report this"
         return Result(str(scan.name), "failed", self.model, problem=problem)
 

@@ -61,12 +61,14 @@ class Crew:
         hands = 2 * readers + min(predictor.backend.batch, MOST_AT_THE_DEVICE)
         self._readers = ThreadPoolExecutor(readers, "skipseg-reader")
         self._hands = ThreadPoolExecutor(hands, "skipseg-hand")
+        self.is_closing = False  # what fails from now on fails for that
 
     def __enter__(self) -> Crew:
         return self
 
     def __exit__(self, *failure: object) -> None:
         """Give up what was not begun and what is in flight; what is being read or written comes to its end."""
+        self.is_closing = True
         self._hands.shutdown(wait=False, cancel_futures=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
         self.engine.close()

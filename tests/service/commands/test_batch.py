@@ -247,9 +247,10 @@ def test_a_scan_that_is_too_much_fails_alone(predictor, scans, tmp_path, stage: 
     assert words in found["a"]["problem"]
 
 
-def test_an_error_of_ours_ends_the_run_at_once_and_leaves_no_thread_behind(predictor, scans, tmp_path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        run(AtA(predictor, "network", lambda: 1 / 0), scans, tmp_path / "out")
+def test_an_error_that_nobody_foresaw_is_written_down_and_the_others_go_on(predictor, scans, tmp_path) -> None:
+    found, _ = run(AtA(predictor, "network", lambda: 1 / 0), scans, tmp_path / "out")
+    assert states(found) == {"a": "failed", "b": "done", "broken": "failed", "sub/c": "done"}
+    assert "ZeroDivisionError" in found["a"]["problem"]
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("skipseg-hand")] == []
 
 
