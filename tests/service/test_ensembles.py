@@ -6,10 +6,11 @@ import time
 import httpx
 import nibabel
 import numpy as np
+import torch
 from bundles import ensemble_of, small_bundle
 from servers import in_thread, registry_without_shipped
 
-from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.predictor import load_predictor
 from skipseg.models.scans.reader import read_scan
 from skipseg.service.app import create_app
 from skipseg.service.settings import Settings
@@ -28,6 +29,8 @@ def test_the_server_answers_with_the_mask_of_all_members_together(tmp_path, make
         answer = client.post("/v1/segmentations", files={"scan": ("scan.nii.gz", scan.read_bytes())})
     assert answer.status_code == 200
     served = np.asarray(nibabel.Nifti1Image.from_bytes(gzip.decompress(answer.content)).dataobj)
-    together = Predictor(ensemble, "cpu").segment(read_scan(scan)).voxels
+    together = load_predictor(ensemble, torch.device("cpu"), "fast").segment(read_scan(scan)).voxels
     assert np.array_equal(served, together)
-    assert not np.array_equal(served, Predictor(singles[0], "cpu").segment(read_scan(scan)).voxels)
+    assert not np.array_equal(
+        served, load_predictor(singles[0], torch.device("cpu"), "fast").segment(read_scan(scan)).voxels
+    )

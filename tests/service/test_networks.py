@@ -9,10 +9,11 @@ import nibabel
 import numpy as np
 import pytest
 import synthetic
+import torch
 from servers import in_thread, registry_without_shipped
 
 from skipseg.models.bundle import load_bundle
-from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.predictor import load_predictor
 from skipseg.models.networks.skips import SKIPS
 from skipseg.models.scans.reader import read_scan
 from skipseg.service.app import create_app
@@ -47,7 +48,9 @@ def test_it_is_trained_bundled_and_served(boxes, tmp_path, wish):
         answer = client.post("/v1/segmentations", files={"scan": (scan.name, scan.read_bytes())})
     assert answer.status_code == 200
     served = np.asarray(nibabel.Nifti1Image.from_bytes(gzip.decompress(answer.content)).dataobj)
-    assert np.array_equal(served, Predictor(load_bundle(bundle), "cpu").segment(read_scan(scan)).voxels)
+    assert np.array_equal(
+        served, load_predictor(load_bundle(bundle), torch.device("cpu"), "fast").segment(read_scan(scan)).voxels
+    )
 
 
 SMALL = {
