@@ -61,10 +61,12 @@ def test_a_batch_writes_maps_too_and_resumes_only_what_was_asked_alike(segment, 
     with (out / "results.csv").open() as file:
         assert all(row["model"].endswith(" probabilities=uint8, tta") for row in csv.DictReader(file))
     (out / "case.probabilities.nii.gz").unlink()
-    segment(case, "--out", out, "--probabilities-as", "uint8", "--tta", "--resume")
-    assert not (out / "case.probabilities.nii.gz").exists()
-    segment(case, "--out", out, "--probabilities", "--tta", "--resume")
+    before = (out / "other.probabilities.nii.gz").stat().st_mtime_ns
+    segment(case, other, "--out", out, "--probabilities-as", "uint8", "--tta", "--resume")
     assert (out / "case.probabilities.nii.gz").exists()
+    assert (out / "other.probabilities.nii.gz").stat().st_mtime_ns == before
+    segment(other, "--out", out, "--probabilities", "--tta", "--resume")
+    assert nibabel.load(out / "other.probabilities.nii.gz").get_data_dtype() == np.float32
 
 
 def test_a_roi_leaves_all_else_background(segment, case, tmp_path) -> None:
