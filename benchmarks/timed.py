@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-COUNTERS = Path("/proc/stat")
+from skipseg.service.bench.machine import watch_the_others
 
 
 class CommandFailed(RuntimeError):
@@ -29,7 +28,7 @@ def timed(command: Sequence[object], log: Path, environment: Mapping[str, str] |
     """Run a command to its end, its output in ``log``. Raises ``CommandFailed``."""
     log.parent.mkdir(parents=True, exist_ok=True)
     told = [str(part) for part in command]
-    everybody, own, began = _everybody(), _own(), time.monotonic()
+    others, began = watch_the_others(), time.monotonic()
     with log.open("wb") as lines:
         code = subprocess.run(
             told,
@@ -41,20 +40,4 @@ def timed(command: Sequence[object], log: Path, environment: Mapping[str, str] |
     seconds = time.monotonic() - began
     if code:
         raise CommandFailed(f"{' '.join(told)} ended with {code}:\n{log.read_text(errors='replace')[-2000:]}")
-    busy = _everybody()
-    if everybody is None or busy is None:
-        return Timed(seconds, None)
-    return Timed(seconds, max(0.0, (busy - everybody) - (_own() - own)) / seconds)
-
-
-def _everybody() -> float | None:
-    """Seconds that the cores have been busy since the system started."""
-    if not COUNTERS.exists():
-        return None
-    user, nice, system = map(int, COUNTERS.read_text().split()[1:4])
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
-
-
-def _own() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return Timed(seconds, others())

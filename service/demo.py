@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from skipseg.models.bundle import Bundle
-from skipseg.models.errors import NotReady, UsageError
+from skipseg.models.errors import UsageError
 from skipseg.models.inference.predictor import load_predictor
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
 from skipseg.models.scans.reader import read_scan
+from skipseg.service.started import url_when_ready
 from skipseg.training.datasets.dataset import Dataset, open_dataset, read_case
 from skipseg.training.judging.summary import Metrics
 from skipseg.training.phantoms import write_phantom_dataset
@@ -98,33 +98,9 @@ def _running_server(out: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=lines, env=environment) as server,
     ):
         try:
-            yield server, _url_when_ready(server, log)
+            yield server, url_when_ready(server, log, MODEL, START_SECONDS)
         finally:
             server.terminate()
-
-
-def _url_when_ready(server: subprocess.Popen[bytes], log: Path) -> str:
-    """The URL in the server's log, once its model is warm; raises ``NotReady`` when it ends or takes too long."""
-    deadline = time.monotonic() + START_SECONDS
-    while server.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-        if (url := _url_in(log)) and _serves(url):
-            return url
-    raise NotReady(f"the server did not become ready; its log, {log}, says why")
-
-
-def _url_in(log: Path) -> str | None:
-    events = (json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n"))
-    return next((event["url"] for event in events if event.get("event") == "listening"), None)
-
-
-def _serves(url: str) -> bool:
-    """Whether our model is among those that are loaded and warm."""
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
-            return any(model.startswith(f"{MODEL}@") for model in json.load(answer)["models"])
-    except (urllib.error.URLError, TimeoutError):
-        return False
 
 
 def _segment(url: str, unseen: Dataset, bundle: Bundle, out: Path) -> None:

@@ -16,7 +16,6 @@ from starlette.datastructures import UploadFile
 from skipseg.models.allocator import give_back_after
 from skipseg.models.inference.engine import Engine
 from skipseg.models.inference.flight import Flight
-from skipseg.models.inference.foresight import foresee
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
@@ -63,7 +62,7 @@ class Segmenter:
             async with AsyncExitStack() as held:
                 async with self._reading:
                     source, located = await self._in_thread(stages, partial(way.open, scans))
-                    count = way.bytes_for(located)
+                    count = predictor.foresee(located.placement, wishes)
                     await held.enter_async_context(self.room.hold(count))
                 flight = await self._in_thread(stages, partial(way.depart, located))
                 del located  # it holds the scan, which nobody needs any more
@@ -95,12 +94,6 @@ class _Way:
         self.record.shape = volume.voxels.shape
         with self.record.stages.measure("preprocess"):
             return volume.source, locate(volume, self.predictor.plan, self.limits, self.wishes.roi)
-
-    def bytes_for(self, located: Located) -> int:
-        plan = self.predictor.plan
-        return foresee(
-            located.placement, self.wishes.way_for(plan), len(plan.channels), self.wishes, bool(plan.cleanup)
-        )
 
     def depart(self, located: Located) -> Flight:
         with self.record.stages.measure("preprocess"):

@@ -45,10 +45,16 @@ def open_server(settings: Settings) -> Server:
     line = Line(settings.queue_size, engine.seconds_left)
     model_memory = settings.model_memory or free_bytes(device) // 2
     models = LoadedModels(registry, device, settings.precision, model_memory, settings.queue_size)
-    room = Room(settings.scan_memory or min(free_bytes(torch.device("cpu")), free_bytes(device) - model_memory))
+    room = Room(settings.scan_memory or _half_of_what_is_free(device))
     segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
     metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.references()))
     return Server(settings, registry, engine, line, models, segmenter, metrics)
+
+
+def _half_of_what_is_free(device: torch.device) -> int:
+    """Of the processor's memory, and of a GPU's where that is less."""
+    of_the_processor = free_bytes(torch.device("cpu"))  # which is half already
+    return min(of_the_processor, free_bytes(device) // 2) if device.type == "cuda" else of_the_processor
 
 
 def _server(request: Request) -> Server:

@@ -60,7 +60,7 @@ class Engine:
 
     @property
     def in_flight(self) -> int:
-        """Scans that have tiles left."""
+        """Scans that are not answered yet."""
         return len(self._flights)
 
     def seconds_left(self, flight: Flight | None = None) -> float:
@@ -68,11 +68,16 @@ class Engine:
         flights = list(self._flights) if flight is None else [flight]
         return sum(one.tiles_left * self._pace.get(one.backend, FIRST_GUESS_S) for one in flights)
 
-    def close(self) -> None:
-        """Give up what is in flight; the thread ends after the batch it is in."""
+    def close(self, wait: bool = False) -> None:
+        """Give up what is in flight; the thread ends after the batch it is in, which may be waited for.
+
+        Without waiting a backend may still be in use, and must not be given to another engine.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify()
+        if wait:
+            self._thread.join()
 
     @torch.inference_mode()
     def _run(self) -> None:
@@ -137,10 +142,7 @@ class Engine:
         if ran_out(error):
             _free(backend.device)
             backend.batch = min(backend.batch, max(count // 2, 1))
-        elif len(shares) == 1:
-            self._failed(shares[0][0], error)
-            return
-        if count == 1:
+        if count == 1 or (len(shares) == 1 and not ran_out(error)):
             self._failed(shares[0][0], error)
             return
         most = backend.batch

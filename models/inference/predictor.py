@@ -14,7 +14,8 @@ from skipseg.models.cleanup import cleaned
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.backends.choice import Choice, choose
 from skipseg.models.inference.backends.eager import Eager
-from skipseg.models.inference.flight import Flight, Priority, Way, fly_alone
+from skipseg.models.inference.flight import Flight, Priority, fly_alone
+from skipseg.models.inference.foresight import foresee
 from skipseg.models.inference.own_grid import OwnGrid
 from skipseg.models.inference.probabilities import Probabilities
 from skipseg.models.inference.restore import ClassIndices
@@ -55,7 +56,6 @@ class Predictor:
         self.backend = backend
         self._processor: Backend | None = None
         self.choice = choice  # why this backend; None: the caller's own
-        self.way = Way.of(self.plan)
 
     def segment(self, volume: Volume, look: Look | None = None) -> Mask:
         """The mask of a volume, on the volume's own grid.
@@ -74,6 +74,11 @@ class Predictor:
     def prepare(self, volume: Volume, limits: Limits = DEFAULT_LIMITS, wishes: Wishes = AS_PLANNED) -> Prepared:
         """The volume, or the roi that is wished, on the network's grid, normalised."""
         return prepare(volume, self.plan, limits, wishes.roi)
+
+    def foresee(self, placement: Placement, wishes: Wishes = AS_PLANNED) -> int:
+        """Bytes that a scan with this placement holds at most on its way; raises as ``flight`` does."""
+        plan = self.plan
+        return foresee(placement, wishes.way_for(plan), len(plan.channels), wishes, bool(plan.cleanup))
 
     def flight(
         self,

@@ -60,9 +60,12 @@ def create_app(model: Model) -> FastAPI:
         return {"model": "bench", "device": str(model.device)}
 
     @app.get("/healthz")
-    @app.get("/readyz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readyz() -> dict[str, list[str]]:
+        return {"models": ["bench@1"]}  # it is loaded before it listens
 
     return app
 

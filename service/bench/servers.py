@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from skipseg.models.errors import NotReady
 from skipseg.models.precision import Mode
 from skipseg.models.registry import Registry
 from skipseg.service.bench.memory import peak_bytes
 from skipseg.service.bench.process import ALLOCATOR
 from skipseg.service.bench.subject import Subject
 from skipseg.service.settings import PREFIX
+from skipseg.service.started import url_when_ready
 
 MODEL = "bench"
 START_S, END_S = 300.0, 60.0
@@ -86,7 +82,7 @@ class Servers:
             subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=lines, env=environment) as server,
         ):
             try:
-                yield Running(name, _url_when_ready(server, log), server.pid)
+                yield Running(name, url_when_ready(server, log, MODEL, START_S), server.pid)
             finally:
                 _end(server)
 
@@ -104,34 +100,6 @@ class Servers:
         command = [sys.executable, "-m", "skipseg.service.bench.plain_server", str(self.subject.folder)]
         environment = {name: value for name, value in os.environ.items() if name != ALLOCATOR}
         return [*command, "--device", self.device], environment
-
-
-def _url_when_ready(server: subprocess.Popen[bytes], log: Path) -> str:
-    """The URL in the server's log, once it can segment."""
-    deadline = time.monotonic() + START_S
-    while server.poll() is None and time.monotonic() < deadline:
-        if (url := _url_in(log)) and _is_ready(url):
-            return url
-        time.sleep(0.05)
-    said = log.read_text(errors="replace")[-500:]
-    raise NotReady(f"a server of the benchmark did not become ready; the end of its log: {said}")
-
-
-def _url_in(log: Path) -> str | None:
-    events = (json.loads(line) for line in log.read_text().splitlines(keepends=True) if _is_event(line))
-    return next((event["url"] for event in events if event.get("event") == "listening"), None)
-
-
-def _is_event(line: str) -> bool:
-    return line.startswith("{") and line.endswith("}\n")
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, TimeoutError):
-        return False
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

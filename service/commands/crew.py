@@ -20,7 +20,6 @@ from skipseg.models.allocator import give_back_after
 from skipseg.models.device_memory import free_bytes
 from skipseg.models.inference.engine import Engine
 from skipseg.models.inference.flight import Flight
-from skipseg.models.inference.foresight import foresee
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.inference.wishes import AS_PLANNED, Wishes
 from skipseg.models.preprocess import fill, locate
@@ -71,7 +70,7 @@ class Crew:
         self.is_closing = True
         self._hands.shutdown(wait=False, cancel_futures=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
-        self.engine.close()
+        self.engine.close(wait=True)  # the predictor may be given to another engine next
         self._hands.shutdown()
 
     def each(
@@ -100,7 +99,7 @@ class Crew:
         sha256 = scan.sha256()
         volume = read_channels(scan.files)
         located = locate(volume, plan, roi=wishes.roi)
-        count = foresee(located.placement, wishes.way_for(plan), len(plan.channels), wishes, bool(plan.cleanup))
+        count = self.predictor.foresee(located.placement, wishes)
         held.callback(give_back_after, count)
         held.enter_context(self.budget.hold(count))
         flight = self.predictor.flight(fill(located, plan), "batch", wishes=wishes)
