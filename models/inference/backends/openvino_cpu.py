@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from importlib import import_module
 from threading import Lock
 from types import ModuleType
@@ -16,7 +17,7 @@ from skipseg.models.inference.backends.backend import Unusable
 from skipseg.models.precision import Precision
 
 HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
-CONVERTING = Lock()  # tracing and the filter of warnings belong to the whole process
+CONVERTING = Lock()  # tracing, the filter of warnings and the core belong to the whole process
 
 
 class OpenVINO:
@@ -36,7 +37,8 @@ class OpenVINO:
         try:
             with CONVERTING:
                 model = _converted(network, torch.zeros(1, *shape))
-            compiled = openvino.Core().compile_model(model, "CPU", _configuration(precision))
+                core = _core(openvino)
+            compiled = core.compile_model(model, "CPU", _configuration(precision))
         except Exception as error:  # other people's code, and torch can do what it cannot
             raise Unusable(f"openvino cannot convert this network ({type(error).__name__})") from error
         if compiled.get_property("INFERENCE_PRECISION_HINT") != getattr(openvino.Type, HINTS[precision]):
@@ -66,6 +68,16 @@ def without_telemetry() -> ModuleType:
     if telemetry_utils.tm.__name__ != "openvino.tools.ovc.telemetry_stub":
         raise Unusable("openvino is in use by other code of this process, with its telemetry")
     return openvino
+
+
+@cache
+def _core(openvino: ModuleType) -> Any:
+    """The one core of this process, which is never let go; to be asked for under ``CONVERTING``.
+
+    OpenVINO gives the thread that first compiles a stack for signals of its own, and frees it with its core on
+    whatever thread that happens: the next Ctrl-C would kill the process in the middle of what it writes.
+    """
+    return openvino.Core()
 
 
 def _converted(network: nn.Module, tile: Tensor) -> Any:

@@ -131,3 +131,29 @@ def test_loading_tells_nobody_writes_nothing_and_is_quiet(tmp_path):
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert not any(home.iterdir())
     assert not any(temporary.iterdir())
+
+
+INTERRUPTED = """
+import signal, threading
+from bundles import small_recipe
+from skipseg.models.inference.backends.openvino_cpu import OpenVINO
+from skipseg.models.networks.recipes import build
+held = [OpenVINO(build(small_recipe(3)).eval(), (1, 16, 16, 16), "fp32")]
+last_use = threading.Thread(target=held.clear)
+last_use.start()
+last_use.join()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_is_only_that_after_a_backend_was_let_go_by_another_thread():
+    ran = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "interrupted\n"), ran.stderr
