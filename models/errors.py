@@ -12,6 +12,9 @@
     ├── BundleError            a bundle is damaged, or of an unknown schema
     ├── ModelUnknown           the registry has no such model or version
     ├── ModelConflict          the registry's state forbids the change asked for
+    ├── UploadUnknown          there is no such upload, or not any more
+    ├── JobUnknown             there is no such job, or not any more
+    ├── JobConflict            the job's state forbids what is asked of it
     ├── NotReady               nothing is loaded that could answer
     └── QueueFull              too much work is waiting already
 
@@ -70,6 +73,18 @@ class ModelUnknown(SkipsegError):
 
 class ModelConflict(SkipsegError):
     code = "model_conflict"
+
+
+class UploadUnknown(SkipsegError):
+    code = "upload_unknown"
+
+
+class JobUnknown(SkipsegError):
+    code = "job_unknown"
+
+
+class JobConflict(SkipsegError):
+    code = "job_conflict"
 
 
 class NotReady(SkipsegError):

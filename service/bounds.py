@@ -7,6 +7,8 @@ is closed on unread bytes is reset, and the client would see a broken connection
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,16 +18,18 @@ LINGER_S = 5.0
 
 
 class BodyBound:
-    """ASGI middleware; reading a longer body than ``most`` bytes raises ``ScanTooLarge`` where it is read."""
+    """ASGI middleware; reading a longer body than ``most`` bytes raises ``ScanTooLarge`` where it is read.
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app = app
-        self.most = most
+    ``larger`` gives the bounds of paths that take larger bodies.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, larger: Mapping[str, int] | None = None) -> None:
+        self.app, self.most, self.larger = app, most, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        body = _Body(scope, receive, send, self.most)
+        body = _Body(scope, receive, send, self.larger.get(scope["path"], self.most))
         await self.app(scope, body.receive, body.send)
 
 

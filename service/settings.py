@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         default=DEFAULT_LIMITS.file_bytes, ge=1, description="Most bytes of one request, all of its parts together."
     )
+    max_archive_bytes: int = Field(
+        default=32 * 2**30, ge=1, description="Most bytes of one upload for later calls (`POST /v1/uploads`)."
+    )
     max_voxels: int = Field(
         default=DEFAULT_LIMITS.voxels, ge=1, description="Most voxels of one scan, all of its channels together."
     )
@@ -88,6 +91,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """Bounds on one scan."""
         return Limits(file_bytes=self.max_upload_bytes, voxels=self.max_voxels, channels=self.max_channels)
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of what was uploaded for later calls."""
+        return self.data / "uploads"
 
     @property
     def registry(self) -> Path:

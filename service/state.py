@@ -18,6 +18,7 @@ from skipseg.service.metrics import Metrics
 from skipseg.service.room import Room
 from skipseg.service.segmentation import Segmenter
 from skipseg.service.settings import Settings
+from skipseg.service.store.uploads import UploadStore
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Server:
     models: LoadedModels
     segmenter: Segmenter
     metrics: Metrics
+    uploads: UploadStore
 
 
 def open_server(settings: Settings) -> Server:
@@ -48,7 +50,7 @@ def open_server(settings: Settings) -> Server:
     room = Room(settings.scan_memory or _half_of_what_is_free(device))
     segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
     metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.references()))
-    return Server(settings, registry, engine, line, models, segmenter, metrics)
+    return Server(settings, registry, engine, line, models, segmenter, metrics, UploadStore(settings.uploads))
 
 
 def _half_of_what_is_free(device: torch.device) -> int:
