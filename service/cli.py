@@ -15,7 +15,20 @@ import typer
 from skipseg import __version__
 from skipseg.models.allocator import keep_freed_memory
 from skipseg.models.errors import SkipsegError
-from skipseg.service.commands import bench, compare, dataset, demo, evaluate, models, plan, segment, serve, study, train
+from skipseg.service.commands import (
+    bench,
+    compare,
+    dataset,
+    demo,
+    evaluate,
+    models,
+    plan,
+    segment,
+    serve,
+    study,
+    train,
+    worker,
+)
 
 app = typer.Typer(
     name="skipseg",
@@ -33,6 +46,7 @@ app.command()(compare.compare)
 app.command()(study.study)
 app.command()(segment.segment)
 app.command()(serve.serve)
+app.command()(worker.worker)
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 

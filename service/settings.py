@@ -81,6 +81,28 @@ class Settings(BaseSettings):
         ge=1,
         description="Threads that decode, preprocess and write scans, beside the one that owns the device.",
     )
+    jobs_database: str = Field(
+        default="",
+        description="URL of the database of jobs, such as `postgresql://user:password@host/skipseg`; several machines "
+        "may work on the jobs of one PostgreSQL database. Empty: SQLite in the data folder.",
+    )
+    workers: int = Field(
+        default=1,
+        ge=0,
+        le=64,
+        description="Processes that work on jobs under this server's supervision, begun with the first job. 0: none, "
+        "which leaves jobs to `skipseg worker`.",
+    )
+    allowed_roots: tuple[Path, ...] = Field(
+        default=(), description="Folders of this machine whose scans a job may name by path; none unless given."
+    )
+    max_items: int = Field(default=100_000, ge=1, description="Most scans of one job.")
+    keep_results_days: float = Field(
+        default=30.0, gt=0, description="Days after which an ended job is deleted with its results."
+    )
+    keep_uploads_days: float = Field(
+        default=7.0, gt=0, description="Days after which an upload that no open job needs is deleted."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         description="The least important log lines to write; every request is one line at `info`. "
@@ -96,6 +118,16 @@ class Settings(BaseSettings):
     def uploads(self) -> Path:
         """The folder of what was uploaded for later calls."""
         return self.data / "uploads"
+
+    @property
+    def jobs(self) -> Path:
+        """The folder of jobs: what they were given, and what they found."""
+        return self.data / "jobs"
+
+    @property
+    def jobs_database_url(self) -> str:
+        """The URL of the database of jobs."""
+        return self.jobs_database or f"sqlite:///{(self.data / 'jobs.sqlite').absolute()}"
 
     @property
     def registry(self) -> Path:

@@ -76,7 +76,12 @@ def read_channels(sources: Sequence[ScanSource], limits: Limits = DEFAULT_LIMITS
 
 def scan_files(folder: Path) -> list[Path]:
     """All files of a tree that are called like scans, sorted."""
-    return sorted(path for path in folder.rglob("*") if _suffix(path.name) and path.is_file())
+    return sorted(path for path in folder.rglob("*") if is_scan_name(path.name) and path.is_file())
+
+
+def is_scan_name(name: str) -> bool:
+    """Whether a file is called like a scan."""
+    return bool(_suffix(name))
 
 
 def scan_stem(path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -21,8 +21,10 @@ from skipseg.models.device_memory import free_bytes
 from skipseg.models.inference.engine import Engine
 from skipseg.models.inference.flight import Flight
 from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.slab import Sink
 from skipseg.models.inference.wishes import AS_PLANNED, Wishes
 from skipseg.models.preprocess import fill, locate
+from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.volume import Source
 from skipseg.service.commands.cases import ScanFiles
@@ -51,8 +53,14 @@ class Crew:
     Memory is bounded: beyond the few scans that are being read, a scan goes on only when what it will take is free.
     """
 
-    def __init__(self, predictor: Predictor, wishes: Wishes = AS_PLANNED) -> None:
-        self.predictor, self.wishes, self.engine = predictor, wishes, Engine()
+    def __init__(
+        self,
+        predictor: Predictor,
+        wishes: Wishes = AS_PLANNED,
+        limits: Limits = DEFAULT_LIMITS,
+        more: Sequence[Callable[[], Sink]] = (),
+    ) -> None:
+        self.predictor, self.wishes, self.limits, self.more, self.engine = predictor, wishes, limits, more, Engine()
         devices = {torch.device("cpu"), predictor.backend.device}
         self.budget = MemoryBudget(min(free_bytes(device) for device in devices))
         readers = min(max(os.cpu_count() or 1, 2), MOST_READERS)
@@ -77,30 +85,39 @@ class Crew:
         self, work: Callable[[Work], Made], of: Sequence[Work], progress: Callable[[int, int], None]
     ) -> list[Made]:
         """What ``work`` makes of each, in their order, several at once; the first error ends it."""
-        futures = [self._hands.submit(work, one) for one in of]
+        futures = [self.submit(work, one) for one in of]
         for done, future in enumerate(as_completed(futures), 1):
             future.result()
             progress(done, len(futures))
         return [future.result() for future in futures]
 
+    def submit(self, work: Callable[[Work], Made], one: Work) -> Future[Made]:
+        """Have ``work`` done by the next hand that is free."""
+        return self._hands.submit(work, one)
+
     @contextmanager
-    def flown(self, scan: ScanFiles) -> Iterator[Departed]:
+    def flown(
+        self, scan: ScanFiles, watch: Callable[[Future[Flight]], None] = lambda answer: None
+    ) -> Iterator[Departed]:
         """A scan that the network has seen, to be finished in the block, while its memory is held.
 
-        Raises what reading and preparing it raises, and ``OSError``.
+        ``watch`` is given what may be cancelled while it is in flight, which raises ``CancelledError`` here. Raises
+        what reading and preparing it raises, and ``OSError``.
         """
         with ExitStack() as held:
             departed = self._readers.submit(self._depart, scan, held).result()
-            self.engine.fly(departed.flight).result()
+            answer = self.engine.fly(departed.flight)
+            watch(answer)
+            answer.result()
             yield departed
 
     def _depart(self, scan: ScanFiles, held: ExitStack) -> Departed:
         began, plan, wishes = perf_counter(), self.predictor.plan, self.wishes
         sha256 = scan.sha256()
-        volume = read_channels(scan.files)
-        located = locate(volume, plan, roi=wishes.roi)
+        volume = read_channels(scan.files, self.limits)
+        located = locate(volume, plan, self.limits, wishes.roi)
         count = self.predictor.foresee(located.placement, wishes)
         held.callback(give_back_after, count)
         held.enter_context(self.budget.hold(count))
-        flight = self.predictor.flight(fill(located, plan), "batch", wishes=wishes)
+        flight = self.predictor.flight(fill(located, plan), "batch", self.more, wishes)
         return Departed(flight, volume.source, sha256, began)

@@ -1,0 +1,132 @@
+"""Jobs and their items as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import time
+from typing import Any
+
+from skipseg.models.errors import JobConflict
+from skipseg.models.scans.masks import MASK_FORMATS
+from skipseg.models.trust import Trust
+from skipseg.service.jobs.inputs import ItemList
+from skipseg.service.jobs.jobs import eta
+from skipseg.service.jobs.ledger import Ledger
+from skipseg.service.jobs.orders import SettledOrder
+from skipseg.service.jobs.records import Counts, ItemState, Job, JobKind, JobState, Outcome, state_of
+from skipseg.service.jobs.results import ItemResult, JobFolders
+from skipseg.service.schemas import Answered
+
+
+class Progress(Answered):
+    """How many scans have their mask, how many have failed, of how many."""
+
+    done: int
+    failed: int
+    total: int
+
+
+class JobAnswer(Answered):
+    """A job; of one that succeeded ``progress`` tells how many of its scans failed."""
+
+    id: str
+    kind: JobKind
+    state: JobState
+    model: str
+    progress: Progress
+    eta_s: float | None
+    made: datetime
+    started: datetime | None
+    ended: datetime | None
+    order: dict[str, Any]
+
+
+class JobPage(Answered):
+    jobs: tuple[JobAnswer, ...]
+
+
+class ItemAnswer(Answered):
+    """One scan of a job. ``problem`` says why there is no mask, ``code`` the same for programs."""
+
+    item: int
+    name: str
+    state: ItemState
+    code: str | None = None
+    problem: str | None = None
+    mask: str | None = None  # where to get it
+    mask_sha256: str | None = None
+    sha256: str | None = None
+    seconds: float | None = None
+    backend: str | None = None
+    volumes_mm3: dict[str, float] | None = None
+    trust: Trust | None = None
+    reused: bool = False
+
+
+class ItemPage(Answered):
+    items: tuple[ItemAnswer, ...]
+    total: int
+
+
+def job(ledger: Ledger, found: Job) -> JobAnswer:
+    """Where one stands."""
+    return jobs(ledger, [found]).jobs[0]
+
+
+def jobs(ledger: Ledger, found: Sequence[Job]) -> JobPage:
+    """Where several stand."""
+    counts = ledger.counts([job.id for job in found])
+    return JobPage(jobs=tuple(_job(job, counts[job.id]) for job in found))
+
+
+def items(ledger: Ledger, folders: JobFolders, found: Job, start: int, limit: int) -> ItemPage:
+    """What became of some of a job's scans, in their order."""
+    named = ItemList.read(folders.folder(found.id)).items
+    recorded = {outcome.item: outcome for outcome in ledger.outcomes(found.id)}
+    begun = ledger.begun(found.id) if found.ended is None else set[int]()
+    numbers = range(start, min(start + limit, found.total))
+    answered = (_item(found, number, named[number].name, recorded.get(number), number in begun) for number in numbers)
+    return ItemPage(items=tuple(answered), total=found.total)
+
+
+def mask(ledger: Ledger, folders: JobFolders, found: Job, item: int) -> tuple[bytes, str]:
+    """The bytes of a mask and their media type; raises ``JobConflict`` while, or because, there is none."""
+    outcome = next((outcome for outcome in ledger.outcomes(found.id) if outcome.item == item), None)
+    result = None if outcome is None else ItemResult.model_validate_json(outcome.result)
+    if result is None or result.mask is None:
+        raise JobConflict("this item has no mask: it is not done yet, it failed, or there is no such item")
+    media_types = {form.suffix: form.media_type for form in MASK_FORMATS.values()}
+    media_type = media_types.get(result.mask_suffix, "application/octet-stream")
+    return folders.mask(found.id, result.mask).read_bytes(), media_type
+
+
+def _job(found: Job, counts: Counts) -> JobAnswer:
+    order = SettledOrder.model_validate_json(found.order)
+    left = eta(found, counts.done + counts.failed, time())
+    return JobAnswer(
+        id=found.id,
+        kind=found.kind,
+        state=state_of(found, counts),
+        model=order.model,
+        progress=Progress(done=counts.done, failed=counts.failed, total=found.total),
+        eta_s=None if left is None else round(left, 1),
+        made=_when(found.made),
+        started=None if found.started is None else _when(found.started),
+        ended=None if found.ended is None else _when(found.ended),
+        order=order.model_dump(exclude={"asked", "model"}, mode="json"),
+    )
+
+
+def _item(found: Job, number: int, name: str, outcome: Outcome | None, begun: bool) -> ItemAnswer:
+    if outcome is None:
+        waits: ItemState = "cancelled" if found.cancelled else "running" if begun else "queued"
+        return ItemAnswer(item=number, name=name, state=waits)
+    result = ItemResult.model_validate_json(outcome.result)
+    told = result.model_dump(include=set(ItemAnswer.model_fields) - {"mask", "item", "name", "state"})
+    path = None if result.mask is None else f"/v1/jobs/{found.id}/items/{number}/mask"
+    return ItemAnswer(item=number, name=name, state=outcome.state, mask=path, **told)
+
+
+def _when(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

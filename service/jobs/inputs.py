@@ -1,0 +1,171 @@
+"""The scans of a job: what they are called, and where their bytes are.
+
+    inputs.json    in the job's folder: the only place that knows their names
+
+A scan in a zip stays there until it is its turn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePath, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from pydantic import BaseModel, ConfigDict
+
+from skipseg.models.errors import ScanTooLarge, UsageError
+from skipseg.models.scans.reader import is_scan_name, scan_stem
+from skipseg.service.commands.cases import ScanFiles, collect
+from skipseg.service.jobs.orders import Inputs
+from skipseg.service.store.archives import Archive
+from skipseg.service.store.files import write_whole
+from skipseg.service.store.uploads import Upload, UploadStore
+
+INPUTS = "inputs.json"
+
+
+class Item(BaseModel):
+    """One scan: the name of its mask without suffix, and its files, channels in order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    files: tuple[str, ...]  # paths; members where ``archive`` is given
+    archive: str | None = None
+
+
+class ItemList(BaseModel):
+    """What ``inputs.json`` holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[Item, ...]
+    uploads: tuple[str, ...] = ()  # that must not expire before the job has ended
+
+    def write(self, folder: Path) -> None:
+        write_whole(folder / INPUTS, self.model_dump_json().encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> ItemList:
+        return cls.model_validate_json((folder / INPUTS).read_bytes())
+
+
+class Finder:
+    """Finds the scans that an order names; ``roots`` are the folders that may be read, ``most`` bounds their count."""
+
+    def __init__(self, uploads: UploadStore, roots: Sequence[Path], most: int) -> None:
+        self.uploads, self.roots, self.most = uploads, [root.resolve() for root in roots], most
+
+    def find(self, inputs: Inputs, channels: int) -> ItemList:
+        """Raises ``UsageError``, ``UploadUnknown``, and what ``Archive`` raises."""
+        if inputs.upload is not None:
+            found = self._of_upload(self.uploads.get(inputs.upload), channels)
+        elif inputs.uploads is not None:
+            found = self._of_uploads([self.uploads.get(id) for id in inputs.uploads], channels)
+        else:
+            paths = (inputs.folder,) if inputs.folder is not None else inputs.files or ()
+            found = ItemList(items=tuple(self._on_disk([self._allowed(path) for path in paths], channels)))
+        if len(found.items) > self.most:
+            raise ScanTooLarge(f"a job may have at most {self.most:,} scans; these are {len(found.items):,}")
+        return found
+
+    def _of_upload(self, upload: Upload, channels: int) -> ItemList:
+        content = self.uploads.content(upload)
+        if upload.kind == "file":
+            return self._of_uploads([upload], channels)
+        with Archive(content) as archive:
+            names = [member.name for member in archive.members if is_scan_name(member.name.name)]
+        if not names:
+            raise UsageError("the archive holds no file that is called like a scan, such as case.nii.gz")
+        return ItemList(items=tuple(_grouped(names, str(content), channels)), uploads=(upload.id,))
+
+    def _of_uploads(self, uploads: Sequence[Upload], channels: int) -> ItemList:
+        if any(upload.kind == "zip" for upload in uploads):
+            raise UsageError("of several uploads each must be one scan; give a zip alone, as `upload`")
+        if channels > 1:
+            raise UsageError(
+                f"this model needs {channels} channels a scan: upload a zip with case_0000, case_0001, ..."
+            )
+        contents = {str(self.uploads.content(upload)): _stem(upload.name) for upload in uploads}
+        names = _told_apart(list(contents.values()))
+        items = tuple(Item(name=name, files=(path,)) for path, name in zip(contents, names, strict=True))
+        return ItemList(items=items, uploads=tuple(upload.id for upload in uploads))
+
+    def _on_disk(self, paths: Sequence[Path], channels: int) -> Iterator[Item]:
+        try:
+            scans = collect(paths, channels, out=Path(os.devnull))
+        except UsageError:  # its words hold paths
+            raise UsageError(
+                "there is no file that is called like a scan, or two scans would write the same mask: name a folder "
+                "that holds scans, and put scans of the same name into folders of their own"
+            ) from None
+        for scan in scans:
+            yield Item(name=scan.name.as_posix(), files=tuple(str(self._allowed(str(file))) for file in scan.files))
+
+    def _allowed(self, path: str) -> Path:
+        """A path with its links followed; no message tells what lies outside the roots."""
+        found = Path(path).resolve()
+        if not any(found.is_relative_to(root) for root in self.roots):
+            raise UsageError(
+                "folders and files of the server may only be named under SKIPSEG_ALLOWED_ROOTS, and one of these is "
+                f"not; there are {len(self.roots)} such roots"
+            )
+        if not found.exists():
+            raise UsageError("there is no such file or folder under the allowed roots")
+        return found
+
+
+@contextmanager
+def files_of(item: Item, scratch: Path) -> Iterator[ScanFiles]:
+    """The files of an item on disk, unpacked while the block runs if they lie in an archive."""
+    name = PurePath(item.name)
+    if item.archive is None:
+        yield ScanFiles(name, tuple(map(Path, item.files)))
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch) as folder, Archive(Path(item.archive)) as archive:
+        unpacked = [Path(folder) / f"{number}{_suffix(file)}" for number, file in enumerate(item.files)]
+        for file, to in zip(item.files, unpacked, strict=True):
+            archive.unpack(PurePosixPath(file), to)
+        yield ScanFiles(name, tuple(unpacked))
+
+
+def content_key(sha256: str, model: str, options: str) -> str:
+    """What stands for the same content, segmented by the same version in the same way."""
+    return hashlib.sha256(f"{sha256}\n{model}\n{options}".encode()).hexdigest()
+
+
+def _grouped(names: Sequence[PurePosixPath], archive: str, channels: int) -> Iterator[Item]:
+    """Members of an archive as scans; channels by nnU-Net's names, as ``collect`` does on disk."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        stem = scan_stem(Path(name))
+        base, _, number = stem.rpartition("_")
+        is_channel = channels > 1 and len(number) == 4 and number.isdecimal()
+        found.setdefault(str(name.parent / (base if is_channel else stem)), []).append(str(name))
+    for scan, files in found.items():
+        if len(files) > max(channels, 1):
+            raise UsageError("two scans of the archive would write the same mask; put them into two folders")
+        yield Item(name=scan, files=tuple(sorted(files)), archive=archive)
+
+
+def _stem(name: str) -> str:
+    return scan_stem(Path(name)) or "scan"
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Names of uploads, with a number where two are alike."""
+    seen: dict[str, int] = {}
+    told = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return told
+
+
+def _suffix(name: str) -> str:
+    """Readers go by the content; a suffix is only for those who look."""
+    return "".join(Path(name).suffixes[-2:])[-12:]

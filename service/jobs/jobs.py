@@ -1,0 +1,95 @@
+"""The jobs of one server: what its routes ask for. Read ``submit`` first."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+from time import time
+
+from skipseg.models.errors import JobConflict
+from skipseg.models.inference.wishes import Wishes
+from skipseg.models.registry import Registry
+from skipseg.service.jobs.inputs import Finder, ItemList
+from skipseg.service.jobs.ledger import Ledger
+from skipseg.service.jobs.orders import PRIORITIES, SegmentOrder, SettledOrder
+from skipseg.service.jobs.queue import Queue
+from skipseg.service.jobs.records import Job
+from skipseg.service.jobs.results import JobFolders
+from skipseg.service.jobs.supervisor import Supervisor
+from skipseg.service.jobs.tables import open_database
+from skipseg.service.settings import Settings
+from skipseg.service.store.uploads import UploadStore
+
+
+class Jobs:
+    """Takes orders, tells where they stand, and sees that there are workers."""
+
+    def __init__(self, settings: Settings, registry: Registry, uploads: UploadStore) -> None:
+        self.registry, self.uploads = registry, uploads
+        settings.data.mkdir(parents=True, exist_ok=True)
+        url = settings.jobs_database_url
+        self.ledger = Ledger(open_database(url))
+        self.folders = JobFolders(settings.jobs)
+        self.finder = Finder(uploads, settings.allowed_roots, settings.max_items)
+        self.queue = Queue(url)
+        self.supervisor = Supervisor(settings)
+        if self.ledger.open_jobs():
+            self.supervisor.need()
+
+    def submit(self, order: SegmentOrder, model: str, owner: str | None, key: str | None) -> Job:
+        """Write an order down, and queue it: when this returns, it will be done.
+
+        ``model`` is the version (name@version) that is meant. Raises what ``Finder.find`` raises, ``ModelUnknown``,
+        ``UsageError`` for wishes that the model cannot fulfil, ``JobConflict`` for another order under the same key.
+        """
+        bundle = self.registry.resolve(model).open()
+        Wishes(order.overlap, order.tta).way_for(bundle.plan)
+        found = self.finder.find(order.inputs, len(bundle.plan.channels))
+        settled = order.settled(model)
+        job = Job(
+            id=token_hex(16),
+            kind="segment",
+            order=settled.model_dump_json(),
+            owner=owner,
+            total=len(found.items),
+            priority=PRIORITIES[order.priority],
+            idempotency_key=None if key is None else f"{owner or ''}/{key}",
+            made=time(),
+        )
+        found.write(self.folders.make(job.id))
+        kept = self.ledger.add(job, lambda connection: self.queue.put(connection, job, range(job.total)))
+        if kept.id != job.id:
+            self.folders.remove(job.id)
+            if SettledOrder.model_validate_json(kept.order).asked != settled.asked:
+                raise JobConflict("this Idempotency-Key was used for another order; choose a new one")
+        self.supervisor.need()
+        return kept
+
+    def retry(self, id: str) -> Job:
+        """Queue again what failed; raises ``JobUnknown``, ``JobConflict``."""
+        job = self.ledger.retry(id, self.queue.put)
+        self.supervisor.need()
+        return job
+
+    def remove(self, id: str) -> None:
+        """Delete a job that has ended, with its results; raises ``JobUnknown``, ``JobConflict``."""
+        if self.ledger.job(id).ended is None:
+            raise JobConflict("the job has not ended; cancel it first")
+        self.ledger.forget(id)
+        self.folders.remove(id)
+
+    def protected_uploads(self) -> set[str]:
+        """Uploads that open jobs still read."""
+        return {
+            upload for job in self.ledger.open_jobs() for upload in ItemList.read(self.folders.folder(job.id)).uploads
+        }
+
+    def close(self) -> None:
+        self.supervisor.close()
+        self.queue.close()
+
+
+def eta(job: Job, recorded: int, now: float) -> float | None:
+    """Seconds until a running job is done at its pace so far; None before its first outcome."""
+    if job.ended is not None or job.started is None or not recorded:
+        return None
+    return (now - job.started) / recorded * (job.total - recorded)

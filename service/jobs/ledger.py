@@ -1,0 +1,180 @@
+"""The ledger of jobs: what was asked, what was tried, what came of it.
+
+The one promise: an item may be computed twice; its outcome is recorded once. The first to record wins, and whoever
+comes second is told so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from time import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+
+from skipseg.models.errors import JobConflict, JobUnknown
+from skipseg.service.jobs.records import Counts, Job, Outcome
+from skipseg.service.jobs.tables import ATTEMPTS, JOBS, OUTCOMES
+
+Enqueue = Callable[[Connection], None]
+
+
+class Ledger:
+    """Safe for threads and processes; every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def add(self, job: Job, enqueue: Enqueue) -> Job:
+        """Write a job down and queue it, in one commit; of two with one idempotency key the first is returned."""
+        with self.engine.begin() as connection:
+            if connection.execute(self._insert(JOBS).values(**job.model_dump()).on_conflict_do_nothing()).rowcount:
+                enqueue(connection)
+                return job
+            found = connection.execute(sa.select(JOBS).where(JOBS.c.idempotency_key == job.idempotency_key)).one()
+            return Job(**found._mapping)
+
+    def job(self, id: str) -> Job:
+        """Raises ``JobUnknown``."""
+        with self.engine.connect() as connection:
+            return self._job(connection, id)
+
+    def jobs(self, limit: int, before: float | None = None) -> list[Job]:
+        """The latest, newest first; ``before`` the time that the last of a former page was made."""
+        query = sa.select(JOBS).order_by(JOBS.c.made.desc()).limit(limit)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query if before is None else query.where(JOBS.c.made < before))
+            return [Job(**row._mapping) for row in rows]
+
+    def open_jobs(self) -> list[Job]:
+        """Those that have not ended, oldest first."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(JOBS).where(JOBS.c.ended.is_(None)).order_by(JOBS.c.made))
+            return [Job(**row._mapping) for row in rows]
+
+    def counts(self, jobs: Sequence[str]) -> dict[str, Counts]:
+        """How many items of each job are done, and have failed."""
+        columns = (OUTCOMES.c.job, OUTCOMES.c.state)
+        query = sa.select(*columns, sa.func.count()).where(OUTCOMES.c.job.in_(jobs)).group_by(*columns)
+        found: dict[str, Counter[str]] = {job: Counter() for job in jobs}
+        with self.engine.connect() as connection:
+            for job, state, count in connection.execute(query):
+                found[job][state] = count
+        return {job: Counts(done=states["done"], failed=states["failed"]) for job, states in found.items()}
+
+    def outcomes(self, job: str, since: float = 0.0) -> list[Outcome]:
+        """What is recorded, by item."""
+        query = sa.select(OUTCOMES).where(OUTCOMES.c.job == job, OUTCOMES.c.ended >= since).order_by(OUTCOMES.c.item)
+        with self.engine.connect() as connection:
+            return [_outcome(row) for row in connection.execute(query)]
+
+    def left(self, job: str, items: Sequence[int]) -> dict[int, int | None]:
+        """Those of some items that have no outcome: None, or if begun how often with nothing else beside them."""
+        recorded = sa.select(OUTCOMES.c.item).where(OUTCOMES.c.job == job, OUTCOMES.c.item.in_(items))
+        tried = sa.select(ATTEMPTS.c.item, ATTEMPTS.c.alone).where(ATTEMPTS.c.job == job, ATTEMPTS.c.item.in_(items))
+        with self.engine.connect() as connection:
+            done = set(connection.execute(recorded).scalars())
+            alone = {row.item: row.alone for row in connection.execute(tried)}
+        return {item: alone.get(item) for item in items if item not in done}
+
+    def begun(self, job: str) -> set[int]:
+        """Items that were tried, whatever came of it."""
+        with self.engine.connect() as connection:
+            return set(connection.execute(sa.select(ATTEMPTS.c.item).where(ATTEMPTS.c.job == job)).scalars())
+
+    def begin(self, job: str, items: Iterable[int], alone: bool) -> None:
+        """Note that items are being tried."""
+        now, once = time(), int(alone)
+        rows = [{"job": job, "item": item, "began": now, "times": 1, "alone": once} for item in items]
+        statement = self._insert(ATTEMPTS)
+        again = {
+            "began": statement.excluded.began,
+            "times": ATTEMPTS.c.times + 1,
+            "alone": ATTEMPTS.c.alone + statement.excluded.alone,
+        }
+        with self.engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["job", "item"], set_=again), rows)
+            connection.execute(sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.started.is_(None)).values(started=now))
+
+    def record(self, job: str, outcome: Outcome) -> bool:
+        """Record what became of an item; False when that is recorded already, or the job was cancelled."""
+        with self.engine.begin() as connection:
+            if self._is_cancelled(connection, job):
+                return False
+            values = self._insert(OUTCOMES).values(job=job, **outcome.model_dump())
+            return bool(connection.execute(values.on_conflict_do_nothing()).rowcount)
+
+    def find(self, content: str) -> tuple[str, Outcome] | None:
+        """A job that has segmented the same content in the same way, and what came of it."""
+        query = sa.select(OUTCOMES).where(OUTCOMES.c.content == content, OUTCOMES.c.state == "done")
+        with self.engine.connect() as connection:
+            row = connection.execute(query.order_by(OUTCOMES.c.ended.desc()).limit(1)).first()
+        return None if row is None else (row.job, _outcome(row))
+
+    def end_if_done(self, job: str) -> bool:
+        """Whether this call ended a job, since all its items have outcomes."""
+        recorded = sa.select(sa.func.count()).where(OUTCOMES.c.job == job).scalar_subquery()
+        with self.engine.begin() as connection:
+            ended = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_(None), JOBS.c.total == recorded)
+            return bool(connection.execute(ended.values(ended=time())).rowcount)
+
+    def cancel(self, job: str) -> Job:
+        """What is recorded stays; raises ``JobConflict`` when the job has ended otherwise."""
+        with self.engine.begin() as connection:
+            open_one = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_(None))
+            changed = connection.execute(open_one.values(cancelled=True, ended=time())).rowcount
+            found = self._job(connection, job)
+        if not changed and not found.cancelled:
+            raise JobConflict("the job has ended already, so there is nothing to cancel; its results are there")
+        return found
+
+    def cancelled(self, jobs: Sequence[str]) -> set[str]:
+        """Which of some jobs were cancelled, or are not there any more."""
+        query = sa.select(JOBS.c.id).where(JOBS.c.id.in_(jobs), JOBS.c.cancelled.is_(False))
+        with self.engine.connect() as connection:
+            return set(jobs) - set(connection.execute(query).scalars())
+
+    def retry(self, job: str, enqueue: Callable[[Connection, Job, list[int]], None]) -> Job:
+        """Forget what failed, and queue all without an outcome; raises ``JobConflict`` if there is none, or it runs."""
+        with self.engine.begin() as connection:
+            before = self._job(connection, job)
+            ended = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_not(None))
+            anew = {"round": JOBS.c.round + 1, "ended": None, "cancelled": False}
+            if not connection.execute(ended.values(**anew)).rowcount:  # of two at once, one
+                raise JobConflict("the job is still running; wait until it has ended, or cancel it first")
+            failed = sa.and_(OUTCOMES.c.job == job, OUTCOMES.c.state == "failed")
+            connection.execute(sa.delete(OUTCOMES).where(failed))
+            recorded = set(connection.execute(sa.select(OUTCOMES.c.item).where(OUTCOMES.c.job == job)).scalars())
+            items = [item for item in range(before.total) if item not in recorded]
+            if not items:
+                raise JobConflict("no item of this job has failed, so there is nothing to do again")
+            connection.execute(sa.delete(ATTEMPTS).where(ATTEMPTS.c.job == job, ATTEMPTS.c.item.not_in(recorded)))
+            again = self._job(connection, job)
+            enqueue(connection, again, items)
+            return again
+
+    def forget(self, job: str) -> None:
+        """Delete everything about a job."""
+        with self.engine.begin() as connection:
+            for table, column in ((OUTCOMES, OUTCOMES.c.job), (ATTEMPTS, ATTEMPTS.c.job), (JOBS, JOBS.c.id)):
+                connection.execute(sa.delete(table).where(column == job))
+
+    def _job(self, connection: Connection, id: str) -> Job:
+        row = connection.execute(sa.select(JOBS).where(JOBS.c.id == id)).first()
+        if row is None:
+            raise JobUnknown("there is no such job; jobs and their results are deleted some days after they ended")
+        return Job(**row._mapping)
+
+    def _is_cancelled(self, connection: Connection, job: str) -> bool:
+        found = connection.execute(sa.select(JOBS.c.cancelled).where(JOBS.c.id == job)).scalar()
+        return found is None or bool(found)
+
+    def _insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _outcome(row: sa.Row[Any]) -> Outcome:
+    return Outcome(**{name: value for name, value in row._mapping.items() if name != "job"})

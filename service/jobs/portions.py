@@ -1,0 +1,116 @@
+"""A portion of a job: the unit that the queue hands to a worker, a few scans at once.
+
+Scans of a portion go through the worker's crew together. A scan that was begun before and has no outcome may be what
+brought its worker down: it goes alone, and after two deaths alone it is parked as failed, so that the others succeed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+
+from skipseg.models.errors import JobUnknown, SkipsegError
+from skipseg.service.commands.crew import Crew
+from skipseg.service.jobs.crews import Crews
+from skipseg.service.jobs.inputs import Item, ItemList
+from skipseg.service.jobs.ledger import Ledger
+from skipseg.service.jobs.orders import SettledOrder
+from skipseg.service.jobs.patience import until_it_answers
+from skipseg.service.jobs.results import JobFolders
+from skipseg.service.jobs.segmenting import Cancel, Segmenting
+from skipseg.service.jobs.turnstile import Turnstile
+from skipseg.service.logs import NAME, without_message
+
+log = logging.getLogger(NAME)
+
+PARKED_AFTER = 2  # deaths of a worker that had nothing else in hand
+
+
+@dataclass(frozen=True)
+class Portions:
+    """Runs portions of segment jobs in one worker."""
+
+    worker: str
+    ledger: Ledger
+    folders: JobFolders
+    crews: Crews
+    turnstile: Turnstile = field(default_factory=Turnstile)
+    _cancels: dict[str, list[Cancel]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def run(self, job: str, items: Sequence[int]) -> None:
+        """Bring every item of a portion to its outcome, unless the job is cancelled; raises nothing."""
+        try:
+            found = until_it_answers(lambda: self.ledger.job(job))
+        except JobUnknown:  # it was deleted
+            return
+        order = SettledOrder.model_validate_json(found.order)
+        with self._cancellable(job) as cancel:
+            segmenting = Segmenting(job, order, self.worker, self.ledger, self.folders, cancel)
+            self._run(segmenting, items)
+        until_it_answers(lambda: self.ledger.end_if_done(job))
+
+    @property
+    def jobs(self) -> list[str]:
+        """Those with a portion in hand."""
+        return list(self._cancels)
+
+    def cancel(self, job: str) -> None:
+        """End what is in flight for a job."""
+        with self._lock:
+            cancels = list(self._cancels.get(job, []))
+        for cancel in cancels:
+            cancel.now()
+
+    def _run(self, segmenting: Segmenting, items: Sequence[int]) -> None:
+        job = segmenting.job
+        left = until_it_answers(lambda: self.ledger.left(job, items))
+        try:
+            named = ItemList.read(self.folders.folder(job)).items
+            with self.crews.hold(segmenting.model, segmenting.wishes) as crew:
+                for item, deaths in left.items():
+                    if deaths is not None:
+                        self._alone(segmenting, item, named, crew, deaths)
+                self._together(segmenting, [item for item, deaths in left.items() if deaths is None], named, crew)
+        except Exception as error:  # noqa: BLE001 - a model that cannot be loaded, a folder that is gone: the job must still end
+            log.error("portion failed", extra={"fields": {"job": job, **without_message(error)}})
+            code, words = (error.code, str(error)) if isinstance(error, SkipsegError) else ("internal", "")
+            for item in left:
+                segmenting.fail(item, code, f"the model or the job's folder cannot be used: {words or 'see the log'}")
+
+    def _alone(self, segmenting: Segmenting, item: int, named: Sequence[Item], crew: Crew, deaths: int) -> None:
+        if deaths >= PARKED_AFTER:
+            log.error("item parked", extra={"fields": {"job": segmenting.job, "item": item}})
+            words = f"the worker died {deaths} times on this scan alone, so it is not tried again"
+            return segmenting.fail(item, "parked", f"{words}; look at the file, then retry the job's failed items")
+        with self.turnstile.alone():
+            self._begin(segmenting, [item], alone=True)
+            wait([crew.submit(lambda number: segmenting.run(number, named[number], crew), item)])
+        return None
+
+    def _together(self, segmenting: Segmenting, items: Sequence[int], named: Sequence[Item], crew: Crew) -> None:
+        if not items:
+            return
+        with self.turnstile.together():
+            self._begin(segmenting, items, alone=False)
+            wait([crew.submit(lambda number: segmenting.run(number, named[number], crew), item) for item in items])
+
+    def _begin(self, segmenting: Segmenting, items: Sequence[int], alone: bool) -> None:
+        until_it_answers(lambda: self.ledger.begin(segmenting.job, items, alone))
+
+    @contextmanager
+    def _cancellable(self, job: str) -> Iterator[Cancel]:
+        cancel = Cancel()
+        with self._lock:
+            self._cancels.setdefault(job, []).append(cancel)
+        try:
+            yield cancel
+        finally:
+            with self._lock:
+                self._cancels[job].remove(cancel)
+                if not self._cancels[job]:
+                    del self._cancels[job]

@@ -1,0 +1,41 @@
+"""The durable queue, which is DBOS's: portions of jobs wait there for a worker, and go back when one dies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
+from sqlalchemy.engine import Connection
+
+from skipseg.service.jobs.records import Job
+
+APPLICATION = "skipseg"
+VERSION = "1"  # of what a queued portion means; workers take those of their own alone
+SEGMENT, TRAIN = "segment", "train"  # queues, and the workflows in them
+SERIALIZER = DBOSPortableJSONSerializer()  # DBOS's own choice is pickle
+
+PORTION = 16  # scans: enough to keep a device busy, few enough to share among workers
+
+
+class Queue:
+    """Puts portions into the queue, in the transaction of the caller."""
+
+    def __init__(self, url: str) -> None:
+        self._client = DBOSClient(
+            system_database_url=url, serializer=SERIALIZER, application_name=APPLICATION, lazy=True
+        )
+
+    def put(self, connection: Connection, job: Job, items: Sequence[int]) -> None:
+        """All of these items of a job; the same round of a job is queued once."""
+        for number, start in enumerate(range(0, len(items), PORTION)):
+            options = EnqueueOptions(
+                queue_name=job.kind,
+                workflow_name=job.kind,
+                workflow_id=f"{job.id}/{job.round}/{number}",
+                app_version=VERSION,
+                priority=job.priority,
+            )
+            self._client.enqueue_in_transaction(connection, options, job.id, list(items[start : start + PORTION]))
+
+    def close(self) -> None:
+        self._client.destroy()

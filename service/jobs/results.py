@@ -1,0 +1,89 @@
+"""What a job found, scan by scan; and the folder it lies in.
+
+DATA/jobs/ID/inputs.json          the scans' names, and where their bytes are
+DATA/jobs/ID/masks/000007-1f….nii.gz   one file an outcome, called by its number and its content
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from skipseg.models.scans.masks import encode_mask, mask_suffix
+from skipseg.models.scans.volume import Mask
+from skipseg.models.trust import Trust
+from skipseg.service.store.files import sync_folder, write_whole
+
+
+class ItemResult(BaseModel):
+    """What became of one scan."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str  # name@version
+    mask: str | None = None  # file in the job's folder of masks
+    mask_suffix: str = ""
+    mask_sha256: str | None = None
+    sha256: str | None = None  # of the scan's files
+    weights_sha256: str | None = None
+    backend: str | None = None
+    seconds: float | None = None
+    shape: tuple[int, ...] | None = None
+    spacing_mm: tuple[float, ...] | None = None
+    volumes_mm3: dict[str, float] | None = None  # by label; None for a picture
+    trust: Trust | None = None
+    reused: bool = False  # from an earlier job that segmented the same content
+    code: str | None = None  # of the problem, for programs
+    problem: str | None = None
+
+
+class JobFolders:
+    """The folders of all jobs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def make(self, job: str) -> Path:
+        """A new folder."""
+        folder = self.folder(job)
+        (folder / "masks").mkdir(parents=True)
+        sync_folder(self.root)
+        return folder
+
+    def folder(self, job: str) -> Path:
+        return self.root / job
+
+    def mask(self, job: str, name: str) -> Path:
+        return self.folder(job) / "masks" / name
+
+    def scratch(self, job: str) -> Path:
+        """For what is unpacked; anything in it may be deleted once the job has ended."""
+        return self.folder(job) / "scratch"
+
+    def publish(self, job: str, item: int, mask: Mask, format: str | None) -> tuple[str, str, str]:
+        """Write a mask and give its file's name, its suffix and its sha256; equal masks are one file."""
+        content, suffix = encode_mask(mask, format), mask_suffix(mask, format)
+        digest = hashlib.sha256(content).hexdigest()
+        name = f"{item:06}-{digest[:12]}{suffix}"
+        write_whole(self.mask(job, name), content)
+        return name, suffix, digest
+
+    def share(self, job: str, name: str, with_job: str, item: int) -> str:
+        """Give a mask of one job to another; raises ``OSError`` when it is not there any more."""
+        shared = f"{item:06}-{name.partition('-')[2]}"
+        target = self.mask(with_job, shared)
+        if not target.exists():
+            try:
+                os.link(self.mask(job, name), target)
+            except FileNotFoundError:
+                raise
+            except OSError:  # no links here, or another disk
+                write_whole(target, self.mask(job, name).read_bytes())
+        return shared
+
+    def remove(self, job: str) -> None:
+        shutil.rmtree(self.folder(job), ignore_errors=True)

@@ -1,0 +1,99 @@
+"""The tables of jobs, beside those of DBOS in one database, so that a job and its place in the queue are one commit.
+
+No table holds a scan's name: names lie in the job's folder, and go with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import Any
+
+import sqlalchemy as sa
+from dbos import DBOS
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from skipseg.models.errors import UsageError
+
+METADATA = sa.MetaData()
+SQLITE_PATIENCE_MS = 30_000  # until a writer gives up on the others
+
+JOBS = sa.Table(
+    "skipseg_jobs",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("order", sa.Text, nullable=False),  # JSON; what was asked for, with the version that was live then
+    sa.Column("owner", sa.String(128)),  # who asked, as keys name them
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("round", sa.Integer, nullable=False, server_default="0"),  # counts retries
+    sa.Column("idempotency_key", sa.String(200), unique=True),
+    sa.Column("made", sa.Float, nullable=False),  # seconds since 1970, as all times here
+    sa.Column("started", sa.Float),
+    sa.Column("ended", sa.Float),
+    sa.Column("cancelled", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+OUTCOMES = sa.Table(
+    "skipseg_outcomes",
+    METADATA,
+    sa.Column("job", sa.String(32), primary_key=True),
+    sa.Column("item", sa.Integer, primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),  # done or failed
+    sa.Column("ended", sa.Float, nullable=False),
+    sa.Column("worker", sa.String(64), nullable=False),
+    sa.Column("result", sa.Text, nullable=False),  # JSON
+    sa.Column("content", sa.String(80)),  # what was segmented how, for those who ask for the same again
+    sa.Index("skipseg_outcomes_content", "content"),
+)
+ATTEMPTS = sa.Table(
+    "skipseg_attempts",
+    METADATA,
+    sa.Column("job", sa.String(32), primary_key=True),
+    sa.Column("item", sa.Integer, primary_key=True),
+    sa.Column("began", sa.Float, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("alone", sa.Integer, nullable=False),  # times that nothing else ran beside it
+)
+WORKERS = sa.Table(
+    "skipseg_workers",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("device", sa.String(80), nullable=False),
+    sa.Column("seen", sa.Float, nullable=False),
+)
+
+
+def open_database(url: str) -> Engine:
+    """The database at a URL, with all tables made; raises ``UsageError`` when it cannot be opened."""
+    logging.getLogger("dbos").setLevel(logging.CRITICAL)
+    try:
+        DBOS.migrate(url)
+        engine = sa.create_engine(_with_driver(url), pool_pre_ping=True)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _set_up_sqlite)
+        _make_tables(engine)
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise UsageError(f"the database of jobs cannot be opened ({reason}); see SKIPSEG_JOBS_DATABASE") from None
+    return engine
+
+
+def _make_tables(engine: Engine) -> None:
+    try:
+        METADATA.create_all(engine)
+    except sa.exc.DatabaseError:  # another process made them at the same moment
+        METADATA.create_all(engine)
+
+
+def _with_driver(url: str) -> sa.URL:
+    parsed = sa.make_url(url)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername.startswith("postgres") else parsed
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    """Writers take turns from their first statement on, so that none finds out late that it came second."""
+    connection.isolation_level = "IMMEDIATE"
+    for pragma in (f"busy_timeout={SQLITE_PATIENCE_MS}", "journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,113 @@
+"""A worker: a process of its own that takes portions of jobs from the queue until it is told to end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from secrets import token_hex
+
+from dbos import DBOS, DBOSConfig
+from sqlalchemy.exc import DBAPIError
+
+from skipseg.models.precision import choose_device
+from skipseg.models.registry import Registry
+from skipseg.service.jobs.crews import Crews
+from skipseg.service.jobs.ledger import Ledger
+from skipseg.service.jobs.patience import is_away
+from skipseg.service.jobs.portions import Portions
+from skipseg.service.jobs.queue import APPLICATION, SEGMENT, SERIALIZER, VERSION
+from skipseg.service.jobs.results import JobFolders
+from skipseg.service.jobs.roster import BEAT_S, Roster
+from skipseg.service.jobs.tables import open_database
+from skipseg.service.logs import NAME
+from skipseg.service.settings import Settings
+
+log = logging.getLogger(NAME)
+
+AT_ONCE = 2  # portions: one is begun while the last scans of the other are on the device
+RECOVERIES = 1000  # of one portion; it is scans that are given up, one by one, and not portions
+POLL_S = 0.2  # how long a portion may lie in the queue while a worker is idle
+LOOK_S = 0.5  # until a cancelled job ends what it has in flight
+
+
+def work(settings: Settings, supervised: bool = False) -> None:
+    """Work until SIGTERM or Ctrl-C; ``supervised``: also until the end of standard input, which is its server's end.
+
+    Raises ``UsageError`` for a device that is not there or a database that cannot be opened.
+    """
+    device, url = choose_device(settings.device), settings.jobs_database_url
+    engine = open_database(url)
+    roster, ledger, folders = Roster(engine), Ledger(engine), JobFolders(settings.jobs)
+    worker = f"{socket.gethostname()[:32]}-{os.getpid()}-{token_hex(4)}"
+    crews = Crews(Registry(settings.registry), device, settings.precision, settings.limits)
+    portions = Portions(worker, ledger, folders, crews)
+    ended = _until_told(supervised)
+    roster.enter(worker, str(device))
+    _launch(url, worker, portions)
+    log.info("worker ready", extra={"fields": {"worker": worker, "device": str(device)}})
+    _keep_house(worker, roster, portions, ended)
+    roster.leave(worker)
+    sys.stderr.flush()
+    os._exit(0)  # what is in hand is begun anew by others; threads in the middle of a scan are not waited for
+
+
+def _launch(url: str, worker: str, portions: Portions) -> None:
+    """Begin to take portions from the queue."""
+
+    def segment(job: str, items: Sequence[int]) -> None:
+        portions.run(job, items)
+
+    DBOS(
+        config=DBOSConfig(
+            name=APPLICATION,
+            system_database_url=url,
+            application_version=VERSION,
+            executor_id=worker,
+            serializer=SERIALIZER,
+            log_level="CRITICAL",
+            use_listen_notify=False,
+        )
+    )
+    DBOS.workflow(name=SEGMENT, max_recovery_attempts=RECOVERIES)(segment)
+    DBOS.listen_queues([SEGMENT])
+    DBOS.launch()
+    DBOS.register_queue(SEGMENT, worker_concurrency=AT_ONCE, polling_interval_sec=POLL_S)
+
+
+def _keep_house(worker: str, roster: Roster, portions: Portions, ended: threading.Event) -> None:
+    """Beat, take over from the dead, and end what was cancelled."""
+    since = BEAT_S
+    while not ended.wait(LOOK_S):
+        since += LOOK_S
+        try:
+            for job in portions.ledger.cancelled(portions.jobs):
+                portions.cancel(job)
+            if since >= BEAT_S:
+                since = 0.0
+                if not roster.beat(worker):
+                    log.error("taken for dead", extra={"fields": {"worker": worker}})
+                    os._exit(1)
+                for dead in roster.bury(lambda dead: DBOS._recover_pending_workflows([dead])):
+                    log.warning("took over", extra={"fields": {"worker": worker, "dead": dead}})
+        except DBAPIError as error:
+            if not is_away(error):
+                raise
+
+
+def _until_told(supervised: bool) -> threading.Event:
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    if supervised:
+        threading.Thread(target=_outlived, args=(ended,), daemon=True).start()
+    return ended
+
+
+def _outlived(ended: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    ended.set()

@@ -1,0 +1,138 @@
+"""Work that outlives its request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query, Response
+from starlette.responses import StreamingResponse
+
+from skipseg.service.jobs import answers
+from skipseg.service.jobs.answers import ItemPage, JobAnswer, JobPage
+from skipseg.service.jobs.events import EVENTS, events_of
+from skipseg.service.jobs.orders import SegmentOrder
+from skipseg.service.jobs.packing import rows_of, zipped
+from skipseg.service.problems import documented
+from skipseg.service.state import ServerDep
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[\x21-\x7e]+$",
+        description="the same key gives the same job, however often it is sent",
+    ),
+]
+
+
+def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {media_type: {}}}}
+
+
+@router.post(
+    "/jobs",
+    status_code=202,
+    summary="Segment many scans; they will be done, whatever dies meanwhile",
+    responses=documented(400, 404, 409, 413, 422, 503),
+)
+def make_job(
+    order: SegmentOrder, server: ServerDep, response: Response, idempotency_key: IdempotencyKey = None
+) -> JobAnswer:
+    model = server.models.pick(order.model)
+    job = server.jobs.submit(order, model, None, idempotency_key)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return answers.job(server.jobs.ledger, job)
+
+
+@router.get("/jobs", summary="Jobs, the newest first", responses=documented(422, 503))
+def list_jobs(
+    server: ServerDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[float | None, Query(description="`made` of the last job of the page before")] = None,
+) -> JobPage:
+    return answers.jobs(server.jobs.ledger, server.jobs.ledger.jobs(limit, before))
+
+
+@router.get("/jobs/{id}", summary="Where a job stands", responses=documented(404, 422, 503))
+def show_job(id: str, server: ServerDep) -> JobAnswer:
+    return answers.job(server.jobs.ledger, server.jobs.ledger.job(id))
+
+
+@router.get("/jobs/{id}/items", summary="What became of each scan", responses=documented(404, 422, 503))
+def list_items(
+    id: str,
+    server: ServerDep,
+    start: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> ItemPage:
+    return answers.items(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.job(id), start, limit)
+
+
+@router.get(
+    "/jobs/{id}/items/{item}/mask",
+    summary="The mask of one scan",
+    response_class=Response,
+    responses={**_file("application/octet-stream"), **documented(404, 409, 422, 503)},
+)
+def show_mask(id: str, item: int, server: ServerDep) -> Response:
+    content, media_type = answers.mask(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.job(id), item)
+    return Response(content, media_type=media_type)
+
+
+@router.get(
+    "/jobs/{id}/events",
+    summary="Progress as server-sent events, until the job has ended",
+    response_class=StreamingResponse,
+    responses={200: {"description": EVENTS, "content": {"text/event-stream": {}}}, **documented(404, 422, 503)},
+)
+async def job_events(id: str, server: ServerDep) -> StreamingResponse:
+    await to_thread.run_sync(server.jobs.ledger.job, id)
+    return StreamingResponse(events_of(server.jobs.ledger, id), media_type="text/event-stream")
+
+
+@router.get(
+    "/jobs/{id}/results.csv",
+    summary="A row a scan, those that are done so far",
+    response_class=StreamingResponse,
+    responses={**_file("text/csv"), **documented(404, 422, 503)},
+)
+def results_csv(id: str, server: ServerDep) -> StreamingResponse:
+    job = server.jobs.ledger.job(id)
+    return StreamingResponse(rows_of(server.jobs.ledger, server.jobs.folders, job), media_type="text/csv")
+
+
+@router.get(
+    "/jobs/{id}/results.zip",
+    summary="The masks so far, under the names of their scans, and results.csv",
+    response_class=StreamingResponse,
+    responses={**_file("application/zip"), **documented(404, 422, 503)},
+)
+def results_zip(id: str, server: ServerDep) -> StreamingResponse:
+    job = server.jobs.ledger.job(id)
+    headers = {"Content-Disposition": f'attachment; filename="{job.id}.zip"'}
+    content = zipped(server.jobs.ledger, server.jobs.folders, job)
+    return StreamingResponse(content, media_type="application/zip", headers=headers)
+
+
+@router.post("/jobs/{id}/cancel", summary="End a job; what is done stays", responses=documented(404, 409, 422, 503))
+def cancel_job(id: str, server: ServerDep) -> JobAnswer:
+    return answers.job(server.jobs.ledger, server.jobs.ledger.cancel(id))
+
+
+@router.post(
+    "/jobs/{id}/retry",
+    status_code=202,
+    summary="Do again what failed, or what a cancelled job left",
+    responses=documented(404, 409, 422, 503),
+)
+def retry_job(id: str, server: ServerDep) -> JobAnswer:
+    return answers.job(server.jobs.ledger, server.jobs.retry(id))
+
+
+@router.delete("/jobs/{id}", status_code=204, summary="Delete an ended job", responses=documented(404, 409, 422, 503))
+def delete_job(id: str, server: ServerDep) -> None:
+    server.jobs.remove(id)
