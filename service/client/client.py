@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from skipseg.client.answers import Info, Mask, Model, ModelList, Upload
+from skipseg.client.errors import Unreachable
 from skipseg.client.jobs import Jobs
 from skipseg.client.sending import form_of
 from skipseg.client.transport import Transport
@@ -31,14 +32,15 @@ class Client:
     a server may be silent in the middle of an answer; ``retries`` how often a request is sent again when the server is
     busy (429, 503) or the connection breaks, with growing pauses, or those that the server names (``Retry-After``).
 
-    Every method raises ``Problem`` when the server refuses, and ``Unreachable`` when there is no whole answer.
+    Every method raises ``Problem`` when the server refuses, and ``Unreachable`` when there is no whole answer; making a
+    client raises ``Unreachable`` for a URL that is none.
     """
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 600.0, retries: int = 6) -> None:
         key = key or os.environ.get(KEY_VARIABLE)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         patience = httpx.Timeout(timeout, connect=min(timeout, CONNECT_S))
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=patience)
+        self._http = httpx.Client(base_url=_checked(url), headers=headers, timeout=patience)
         self._transport = Transport(self._http, retries)
         self.jobs = Jobs(self._transport)
 
@@ -105,6 +107,16 @@ class Client:
         return Upload.model_validate_json(
             self._transport.ask("POST", "/v1/uploads", make=lambda: form_of(scans)).content
         )
+
+
+def _checked(url: str) -> httpx.URL:
+    try:
+        checked = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Unreachable(f"a server's URL is such as http://localhost:8000; this one is none: {error}") from None
+    if checked.scheme not in ("http", "https") or not checked.host:
+        raise Unreachable(f"a server's URL is such as http://localhost:8000; got {url!r}")
+    return checked
 
 
 def _opened(scan: Scan, opened: ExitStack) -> Any:

@@ -10,8 +10,8 @@
     ├── Unreachable       no answer, or one that broke off
     └── Damaged           what came is not what the server had announced
 
-Other refusals, such as a scan that cannot be segmented (400, 413, 415, 422), are ``Problem`` itself: ``code`` tells them
-apart.
+Other refusals, such as a scan that cannot be segmented (400, 413, 415, 422), are ``Problem`` itself: ``code`` tells
+them apart.
 """
 
 from __future__ import annotations

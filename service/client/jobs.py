@@ -52,8 +52,8 @@ class Jobs:
     def wait(self, job: JobOrId, progress: Callable[[Job], None] | None = None) -> Job:
         """The job, once it has ended; ``progress`` is called whenever it changes.
 
-        A connection that breaks off is made again; ``Unreachable`` or ``Busy`` only when as many tries as ``retries`` in
-        a row brought no news.
+        A connection that breaks off is made again; ``Unreachable`` or ``Busy`` only when as many tries as ``retries``
+        in a row brought no news.
         """
         tried, id = 0, _id(job)
         while True:

@@ -20,9 +20,9 @@ TABLE = "results.csv"
 def save_results(blocks: Iterable[bytes], to: Path, whole: bool) -> list[Path]:
     """Unpack an archive of results below ``to``; gives the paths of its masks. The table, results.csv, comes last.
 
-    ``whole``: every mask of the table must be there. Raises ``Damaged``, with nothing but ``to`` itself made, when it is
-    not, when a mask is another than announced, or when its name would lead out of ``to``; ``OSError`` when ``to`` cannot
-    be written.
+    ``whole``: every mask of the table must be there. Raises ``Damaged``, with nothing but ``to`` itself made, when it
+    is not, when a mask is another than announced, or when its name would lead out of ``to``; ``OSError`` when ``to``
+    cannot be written.
     """
     to.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=to, prefix=".skipseg-") as folder:

@@ -1,4 +1,4 @@
-"""Scans as one zip archive in a multipart form, made while it is sent: nothing is written to disk, nothing held whole."""
+"""Scans as one zip archive in a multipart form, made while it is sent: not on disk, and never whole in memory."""
 
 from __future__ import annotations
 

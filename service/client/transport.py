@@ -94,6 +94,5 @@ def _problem(answer: httpx.Response) -> Exception:
 
 
 def _unreachable(error: httpx.TransportError) -> Unreachable:
-    return Unreachable(
-        f"the server gave no whole answer ({type(error).__name__}: {error}); is it running, and reachable?"
-    )
+    reason = f"{type(error).__name__}: {error}"
+    return Unreachable(f"the server gave no whole answer ({reason}); is it running, and can it be reached from here?")
