@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from skipseg import __version__
 from skipseg.service import problems
 from skipseg.service.bounds import BodyBound
+from skipseg.service.examples import with_examples
 from skipseg.service.hosts import TrustedHosts
 from skipseg.service.observe import Observe
 from skipseg.service.routes import health, jobs, models, pages, segmentations, uploads
@@ -27,7 +28,7 @@ class App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
-        return document
+        return with_examples(document)
 
 
 def create_app(settings: Settings) -> FastAPI:

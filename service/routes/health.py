@@ -25,7 +25,10 @@ async def readyz(server: ServerDep) -> Readiness:
 
 
 @router.get(
-    "/metrics", summary="Prometheus metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"example": "skipseg_queue_length 0.0"}}}},
 )
 async def metrics(server: ServerDep) -> Response:
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)
