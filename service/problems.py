@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -61,6 +62,7 @@ REMEDIES = {
     HTTPStatus.METHOD_NOT_ALLOWED: "this path does not take that method; the header Allow says which it takes",
 }
 CLIENT_GONE = 499
+DATABASE_BACK_S = 5  # a guess, for clients that ask when to come again
 
 
 def answer_for(error: errors.SkipsegError) -> Answer:
@@ -92,6 +94,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(OperationalError, _database_away)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -121,6 +124,12 @@ async def _plain(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     detail = REMEDIES.get(status, str(error.detail))
     return problem(request, status, status.phrase, detail, CODES.get(status, "http"), error.headers)
+
+
+async def _database_away(request: Request, error: Exception) -> Response:
+    detail = "the database of jobs does not answer just now; what it holds is safe: ask again in a moment"
+    title, again = "The database of jobs is away", {"Retry-After": str(DATABASE_BACK_S)}
+    return problem(request, 503, title, detail, "database_away", again)
 
 
 async def _gone(request: Request, error: Exception) -> Response:
