@@ -58,6 +58,7 @@ def _lifespan(server: Server) -> Callable[[FastAPI], AbstractAsyncContextManager
         server.models.start()
         yield
         server.engine.close()
+        server.sweeper.close()
         server.jobs.close()
 
     return lifespan

@@ -13,6 +13,7 @@ from skipseg.models.inference.engine import Engine
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
 from skipseg.service.jobs.jobs import Jobs
+from skipseg.service.jobs.sweep import Sweeper
 from skipseg.service.line import Line
 from skipseg.service.loaded import LoadedModels
 from skipseg.service.metrics import Metrics
@@ -35,6 +36,7 @@ class Server:
     metrics: Metrics
     uploads: UploadStore
     jobs: Jobs
+    sweeper: Sweeper
 
 
 def open_server(settings: Settings) -> Server:
@@ -54,7 +56,7 @@ def open_server(settings: Settings) -> Server:
     metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.references()))
     uploads = UploadStore(settings.uploads)
     jobs = Jobs(settings, registry, uploads)
-    return Server(settings, registry, engine, line, models, segmenter, metrics, uploads, jobs)
+    return Server(settings, registry, engine, line, models, segmenter, metrics, uploads, jobs, Sweeper(jobs, settings))
 
 
 def _half_of_what_is_free(device: torch.device) -> int:

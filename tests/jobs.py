@@ -1,12 +1,13 @@
 """A server with its workers, to be killed; the jobs on it."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,22 +118,14 @@ def answers(url: str) -> bool:
 
 
 def with_luck(do: Callable[[], object]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         do()
-    except ProcessLookupError:
-        pass
 
 
 def listening_port(log: Path) -> int:
-    import json
+    def told() -> list[int]:
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        return [int(line["url"].rpartition(":")[2]) for line in lines if line.get("event") == "listening"]
 
-    found: list[int] = []
-
-    def told() -> bool:
-        for line in log.read_text().splitlines():
-            if line.startswith("{") and (fields := json.loads(line)).get("event") == "listening":
-                found.append(int(fields["url"].rpartition(":")[2]))
-        return bool(found)
-
-    until(told)
-    return found[-1]
+    until(lambda: bool(told()))
+    return told()[-1]

@@ -75,6 +75,7 @@ class Jobs:
         if self.ledger.job(id).ended is None:
             raise JobConflict("the job has not ended; cancel it first")
         self.ledger.forget(id)
+        self.queue.forget(id)
         self.folders.remove(id)
 
     def protected_uploads(self) -> set[str]:

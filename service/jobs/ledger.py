@@ -31,7 +31,8 @@ class Ledger:
     def add(self, job: Job, enqueue: Enqueue) -> Job:
         """Write a job down and queue it, in one commit; of two with one idempotency key the first is returned."""
         with self.engine.begin() as connection:
-            if connection.execute(self._insert(JOBS).values(**job.model_dump()).on_conflict_do_nothing()).rowcount:
+            values = self._insert(JOBS).values(**job.model_dump())
+            if connection.execute(values.on_conflict_do_nothing().returning(JOBS.c.id)).first() is not None:
                 enqueue(connection)
                 return job
             found = connection.execute(sa.select(JOBS).where(JOBS.c.idempotency_key == job.idempotency_key)).one()
@@ -105,7 +106,8 @@ class Ledger:
             if self._is_cancelled(connection, job):
                 return False
             values = self._insert(OUTCOMES).values(job=job, **outcome.model_dump())
-            return bool(connection.execute(values.on_conflict_do_nothing()).rowcount)
+            inserted = connection.execute(values.on_conflict_do_nothing().returning(OUTCOMES.c.item))
+            return inserted.first() is not None
 
     def find(self, content: str) -> tuple[str, Outcome] | None:
         """A job that has segmented the same content in the same way, and what came of it."""
@@ -155,6 +157,15 @@ class Ledger:
             again = self._job(connection, job)
             enqueue(connection, again, items)
             return again
+
+    def requeue(self, job: str, enqueue: Callable[[Connection, Job, list[int]], None]) -> None:
+        """Queue what has no outcome once more, for an open job that the queue has lost."""
+        with self.engine.begin() as connection:
+            open_one = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_(None))
+            if connection.execute(open_one.values(round=JOBS.c.round + 1)).rowcount:
+                found = self._job(connection, job)
+                recorded = set(connection.execute(sa.select(OUTCOMES.c.item).where(OUTCOMES.c.job == job)).scalars())
+                enqueue(connection, found, [item for item in range(found.total) if item not in recorded])
 
     def forget(self, job: str) -> None:
         """Delete everything about a job."""

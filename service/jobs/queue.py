@@ -37,5 +37,19 @@ class Queue:
             )
             self._client.enqueue_in_transaction(connection, options, job.id, list(items[start : start + PORTION]))
 
+    def holds(self, job: str) -> bool:
+        """Whether portions of a job wait, or are in some worker's hand."""
+        states = ["ENQUEUED", "PENDING", "DELAYED"]
+        found = self._client.list_workflows(
+            workflow_id_prefix=f"{job}/", status=states, limit=1, load_input=False, load_output=False
+        )
+        return bool(found)
+
+    def forget(self, job: str) -> None:
+        """Delete what the queue still knows of a job that has ended."""
+        found = self._client.list_workflows(workflow_id_prefix=f"{job}/", load_input=False, load_output=False)
+        if found:
+            self._client.delete_workflows([workflow.workflow_id for workflow in found])
+
     def close(self) -> None:
         self._client.destroy()
