@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -102,6 +102,13 @@ class Settings(BaseSettings):
     )
     keep_uploads_days: float = Field(
         default=7.0, gt=0, description="Days after which an upload that no open job needs is deleted."
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret that messages to webhooks are signed with; without one no order may name a webhook.",
+    )
+    webhook_trusted_hosts: tuple[str, ...] = Field(
+        default=(), description="Hosts that webhooks may name although their addresses are private, or without TLS."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from secrets import token_hex
 from time import time
 
-from skipseg.models.errors import JobConflict
+from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.registry import Registry
 from skipseg.service.jobs.inputs import Finder, ItemList
@@ -16,6 +16,7 @@ from skipseg.service.jobs.records import Job
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.supervisor import Supervisor
 from skipseg.service.jobs.tables import open_database
+from skipseg.service.jobs.webhooks import check_url
 from skipseg.service.settings import Settings
 from skipseg.service.store.uploads import UploadStore
 
@@ -31,7 +32,7 @@ class Jobs:
         self.folders = JobFolders(settings.jobs)
         self.finder = Finder(uploads, settings.allowed_roots, settings.max_items)
         self.queue = Queue(url)
-        self.supervisor = Supervisor(settings)
+        self.settings, self.supervisor = settings, Supervisor(settings)
         if self.ledger.open_jobs():
             self.supervisor.need()
 
@@ -41,6 +42,7 @@ class Jobs:
         ``model`` is the version (name@version) that is meant. Raises what ``Finder.find`` raises, ``ModelUnknown``,
         ``UsageError`` for wishes that the model cannot fulfil, ``JobConflict`` for another order under the same key.
         """
+        self._check_webhook(order.webhook)
         bundle = self.registry.resolve(model).open()
         Wishes(order.overlap, order.tta).way_for(bundle.plan)
         found = self.finder.find(order.inputs, len(bundle.plan.channels))
@@ -83,6 +85,13 @@ class Jobs:
         return {
             upload for job in self.ledger.open_jobs() for upload in ItemList.read(self.folders.folder(job.id)).uploads
         }
+
+    def _check_webhook(self, url: str | None) -> None:
+        if url is None:
+            return
+        if not self.settings.webhook_secret.get_secret_value():
+            raise UsageError("this server sends nothing to webhooks, since SKIPSEG_WEBHOOK_SECRET is not set")
+        check_url(url, self.settings.webhook_trusted_hosts)
 
     def close(self) -> None:
         self.supervisor.close()

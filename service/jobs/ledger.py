@@ -116,12 +116,15 @@ class Ledger:
             row = connection.execute(query.order_by(OUTCOMES.c.ended.desc()).limit(1)).first()
         return None if row is None else (row.job, _outcome(row))
 
-    def end_if_done(self, job: str) -> bool:
-        """Whether this call ended a job, since all its items have outcomes."""
+    def end_if_done(self, job: str, tell: Callable[[Connection, Job], None] = lambda connection, job: None) -> bool:
+        """Whether this call ended a job, since all its items have outcomes; ``tell`` is part of the same commit."""
         recorded = sa.select(sa.func.count()).where(OUTCOMES.c.job == job).scalar_subquery()
         with self.engine.begin() as connection:
             ended = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_(None), JOBS.c.total == recorded)
-            return bool(connection.execute(ended.values(ended=time())).rowcount)
+            if not connection.execute(ended.values(ended=time())).rowcount:
+                return False
+            tell(connection, self._job(connection, job))
+            return True
 
     def cancel(self, job: str) -> Job:
         """What is recorded stays; raises ``JobConflict`` when the job has ended otherwise."""

@@ -62,6 +62,9 @@ class SegmentOrder(SegmentOptions):
     model: str | None = Field(None, max_length=80, description="`name` or `name@version`; default: the only live one")
     inputs: Inputs
     priority: Priority = "normal"
+    webhook: str | None = Field(
+        None, max_length=2000, description="an https URL that is told, signed, when the job has ended"
+    )
     reuse: bool = Field(False, description="take the mask of an earlier job for the same content, model and options")
 
     def settled(self, model: str) -> SettledOrder:
@@ -76,5 +79,6 @@ class SettledOrder(SegmentOptions):
 
     model: str  # name@version
     priority: Priority
+    webhook: str | None = None
     reuse: bool
     asked: str  # sha256 of all that was asked

@@ -7,11 +7,13 @@ brought its worker down: it goes alone, and after two deaths alone it is parked 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
+
+from sqlalchemy.engine import Connection
 
 from skipseg.models.errors import JobUnknown, SkipsegError
 from skipseg.service.commands.crew import Crew
@@ -20,6 +22,7 @@ from skipseg.service.jobs.inputs import Item, ItemList
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.orders import SettledOrder
 from skipseg.service.jobs.patience import until_it_answers
+from skipseg.service.jobs.records import Job
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.segmenting import Cancel, Segmenting
 from skipseg.service.jobs.turnstile import Turnstile
@@ -38,6 +41,7 @@ class Portions:
     ledger: Ledger
     folders: JobFolders
     crews: Crews
+    tell: Callable[[Connection, Job], None]
     turnstile: Turnstile = field(default_factory=Turnstile)
     _cancels: dict[str, list[Cancel]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -52,7 +56,8 @@ class Portions:
         with self._cancellable(job) as cancel:
             segmenting = Segmenting(job, order, self.worker, self.ledger, self.folders, cancel)
             self._run(segmenting, items)
-        until_it_answers(lambda: self.ledger.end_if_done(job))
+        tell = self.tell if order.webhook else _nobody
+        until_it_answers(lambda: self.ledger.end_if_done(job, tell))
 
     @property
     def jobs(self) -> list[str]:
@@ -114,3 +119,7 @@ class Portions:
                 self._cancels[job].remove(cancel)
                 if not self._cancels[job]:
                     del self._cancels[job]
+
+
+def _nobody(connection: Connection, job: Job) -> None:
+    pass

@@ -18,12 +18,14 @@ from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
 from skipseg.service.jobs.crews import Crews
 from skipseg.service.jobs.ledger import Ledger
+from skipseg.service.jobs.orders import SettledOrder
 from skipseg.service.jobs.patience import is_away
 from skipseg.service.jobs.portions import Portions
-from skipseg.service.jobs.queue import APPLICATION, SEGMENT, SERIALIZER, VERSION
+from skipseg.service.jobs.queue import APPLICATION, SEGMENT, SERIALIZER, TELL, VERSION, Queue
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.roster import BEAT_S, Roster
 from skipseg.service.jobs.tables import open_database
+from skipseg.service.jobs.webhooks import Message, send
 from skipseg.service.logs import NAME
 from skipseg.service.settings import Settings
 
@@ -32,6 +34,7 @@ log = logging.getLogger(NAME)
 AT_ONCE = 2  # portions: one is begun while the last scans of the other are on the device
 RECOVERIES = 1000  # of one portion; it is scans that are given up, one by one, and not portions
 POLL_S = 0.2  # how long a portion may lie in the queue while a worker is idle
+TELL_TIMES = 8  # that a webhook is tried, with pauses that grow to 24 minutes
 LOOK_S = 0.5  # until a cancelled job ends what it has in flight
 
 
@@ -45,10 +48,10 @@ def work(settings: Settings, supervised: bool = False) -> None:
     roster, ledger, folders = Roster(engine), Ledger(engine), JobFolders(settings.jobs)
     worker = f"{socket.gethostname()[:32]}-{os.getpid()}-{token_hex(4)}"
     crews = Crews(Registry(settings.registry), device, settings.precision, settings.limits)
-    portions = Portions(worker, ledger, folders, crews)
+    portions = Portions(worker, ledger, folders, crews, Queue(url).tell)
     ended = _until_told(supervised)
     roster.enter(worker, str(device))
-    _launch(url, worker, portions)
+    _launch(url, worker, portions, settings)
     log.info("worker ready", extra={"fields": {"worker": worker, "device": str(device)}})
     _keep_house(worker, roster, portions, ended)
     roster.leave(worker)
@@ -56,11 +59,22 @@ def work(settings: Settings, supervised: bool = False) -> None:
     os._exit(0)  # what is in hand is begun anew by others; threads in the middle of a scan are not waited for
 
 
-def _launch(url: str, worker: str, portions: Portions) -> None:
+def _launch(url: str, worker: str, portions: Portions, settings: Settings) -> None:
     """Begin to take portions from the queue."""
+    ledger, secret = portions.ledger, settings.webhook_secret.get_secret_value()
 
     def segment(job: str, items: Sequence[int]) -> None:
         portions.run(job, items)
+
+    @DBOS.step(name="deliver", retries_allowed=True, interval_seconds=2, max_attempts=TELL_TIMES, backoff_rate=3)
+    def deliver(job: str) -> None:
+        found = ledger.job(job)
+        webhook = SettledOrder.model_validate_json(found.order).webhook
+        if webhook is not None:
+            send(webhook, Message.of(found, ledger.counts([job])[job]), secret, settings.webhook_trusted_hosts)
+
+    def tell(job: str) -> None:
+        deliver(job)
 
     DBOS(
         config=DBOSConfig(
@@ -74,8 +88,10 @@ def _launch(url: str, worker: str, portions: Portions) -> None:
         )
     )
     DBOS.workflow(name=SEGMENT, max_recovery_attempts=RECOVERIES)(segment)
-    DBOS.listen_queues([SEGMENT])
+    DBOS.workflow(name=TELL, max_recovery_attempts=RECOVERIES)(tell)
+    DBOS.listen_queues([SEGMENT, TELL])
     DBOS.launch()
+    DBOS.register_queue(TELL, worker_concurrency=8, polling_interval_sec=1.0)
     DBOS.register_queue(SEGMENT, worker_concurrency=AT_ONCE, polling_interval_sec=POLL_S)
 
 
