@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         return self.data / "uploads"
 
     @property
+    def datasets(self) -> Path:
+        """The folder of the datasets for retraining."""
+        return self.data / "datasets"
+
+    @property
     def registry(self) -> Path:
         """The folder of the model registry."""
         return self.data / "models"
