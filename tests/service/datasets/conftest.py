@@ -1,7 +1,5 @@
 """Small cases as files, and a store with three of them."""
 
-import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,12 +56,3 @@ def put(store: DatasetStore, files: Cases) -> Callable[..., None]:
             store.put_case("rods", f"case_{seed}", [files.image(seed)], files.label(seed), "ben")
 
     return put
-
-
-def zip_of(folder: Path, inside: str = "") -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, f"{inside}{path.relative_to(folder).as_posix()}")
-    return content.getvalue()
