@@ -81,6 +81,24 @@ class Settings(BaseSettings):
         ge=1,
         description="Threads that decode, preprocess and write scans, beside the one that owns the device.",
     )
+    train_device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
+        description="Where trainings that are ordered over the API run: `cpu`, `cuda`, `cuda:1`, or `auto`.",
+    )
+    train_device_share: float = Field(
+        default=0.5, gt=0, le=1, description="Share of a GPU's memory that a training may take."
+    )
+    train_memory: int = Field(
+        default=0,
+        ge=0,
+        description="Most bytes of main memory that a training may take. 0: half of what is free when it starts.",
+    )
+    train_threads: int = Field(
+        default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
+        ge=1,
+        description="Threads of a training; it also has the lowest priority, so that serving comes first.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         description="The least important log lines to write; every request is one line at `info`. "

@@ -1,9 +1,9 @@
 """What a kept dataset's ``dataset.json`` holds: a table of cases that training reads, and what else is known of them.
 
-    DATA/datasets/NAME/dataset.json                           replaced in one step by every change
-    DATA/datasets/NAME/imagesTr/CHECKSUM/CASE_0000.nii.gz     files are never changed, a new version has its own folder
-    DATA/datasets/NAME/labelsTr/CHECKSUM/CASE.nii.gz          a former label stays; nothing names it but the trail
-    DATA/datasets/NAME/trail.jsonl                            who changed what, and when
+DATA/datasets/NAME/dataset.json                           replaced in one step by every change
+DATA/datasets/NAME/imagesTr/CHECKSUM/CASE_0000.nii.gz     files are never changed, a new version has its own folder
+DATA/datasets/NAME/labelsTr/CHECKSUM/CASE.nii.gz          a former label stays; nothing names it but the trail
+DATA/datasets/NAME/trail.jsonl                            who changed what, and when
 """
 
 from __future__ import annotations
@@ -135,4 +135,6 @@ def described(name: str, about: Description, channels: tuple[str, ...], labels: 
 
 def entry(revision: int, who: str, what: str, **details: object) -> TrailEntry:
     """A change that is made now."""
-    return TrailEntry.model_validate({"revision": revision, "when": datetime.now(UTC), "who": who, "what": what, **details})
+    return TrailEntry.model_validate(
+        {"revision": revision, "when": datetime.now(UTC), "who": who, "what": what, **details}
+    )

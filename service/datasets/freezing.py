@@ -16,9 +16,7 @@ from skipseg.training.datasets.split import draw_folds
 FIFTH, MOST = 5, 40  # a fifth of the cases, about 40 at most: each is segmented twice after every training
 
 
-def choose(
-    folder: Path, contents: Contents, cases: Sequence[str] | None, learned: frozenset[str]
-) -> dict[str, str]:
+def choose(folder: Path, contents: Contents, cases: Sequence[str] | None, learned: frozenset[str]) -> dict[str, str]:
     """The cases named, else some drawn from those whose images nobody learned from; with their images' checksums.
 
     Raises ``DatasetError`` when a case is unknown, groups would be torn, or none would be left on one side.
@@ -55,10 +53,8 @@ def refuse_if_frozen(contents: Contents, case: str, after: CaseFiles | None) -> 
 
 def _drawn(dataset: Dataset, contents: Contents, learned: frozenset[str]) -> set[str]:
     """From cases nobody learned from; from all where these are fewer than two."""
-    files = contents.kept.cases
-    fresh = [
-        unit for unit in units(dataset.cases, dataset.groups) if not any(files[case.name].image in learned for case in unit)
-    ]
+    seen = {name for name, files in contents.kept.cases.items() if files.image in learned}
+    fresh = [unit for unit in units(dataset.cases, dataset.groups) if not seen & {case.name for case in unit}]
     pool = replace(dataset, cases=tuple(case for unit in fresh for case in unit)) if len(fresh) > 1 else dataset
     count = max(min(FIFTH, len(units(pool.cases, pool.groups))), ceil(len(pool.cases) / MOST))
     return {case.name for case in draw_folds(pool, count)[0].validation}

@@ -15,9 +15,9 @@ from skipseg.service.store.archives import Archive, ArchiveLimits
 from skipseg.training.datasets.check import errors, examine_dataset
 from skipseg.training.datasets.dataset import Dataset, open_dataset
 from skipseg.training.datasets.defects import Defect
+from skipseg.training.datasets.description import Group
 from skipseg.training.datasets.examine import Examined
 from skipseg.training.datasets.layouts import Case, list_cases
-from skipseg.training.datasets.description import Group
 
 SHOWN = 20
 

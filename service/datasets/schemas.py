@@ -22,7 +22,7 @@ class NewDataset(BaseModel):
 
     name: str = Field(max_length=63)
     upload: str | None = Field(default=None, max_length=64, description="id of an uploaded zip of a dataset")
-    labels: dict[Text, Text | int] | None = Field(
+    labels: dict[Text, int | Text | list[int]] | None = Field(
         default=None, max_length=1000, description='`{"1": "Anterior"}` or `{"Anterior": 1}`'
     )
     channels: list[Text] | None = Field(default=None, min_length=1, max_length=64, description="their names, in order")
@@ -90,14 +90,12 @@ class DatasetDetails(DatasetSummary):
     trail: tuple[TrailEntry, ...]
 
     @classmethod
-    def about(
-        cls, contents: Contents, trail: list[TrailEntry], defects: list[Defect] | None = None
-    ) -> DatasetDetails:
+    def about(cls, contents: Contents, trail: list[TrailEntry], defects: list[Defect] | None = None) -> DatasetDetails:
         frozen = contents.kept.frozen
         return cls(
             **_summary(contents),  # type: ignore[arg-type]
             cases=tuple(CaseAnswer.of(name, files, contents) for name, files in sorted(contents.kept.cases.items())),
-            frozen=frozen and FrozenAnswer(made=frozen.made, by=frozen.by, cases=tuple(frozen.cases)),
+            frozen=FrozenAnswer(made=frozen.made, by=frozen.by, cases=tuple(frozen.cases)) if frozen else None,
             defects=None if defects is None else tuple(defects),
             trail=tuple(trail),
         )

@@ -80,7 +80,10 @@ class DatasetStore:
             shutil.rmtree(folder, ignore_errors=True)
 
     def create(self, name: str, about: Description, who: str) -> Contents:
-        """A dataset without cases; raises ``UsageError``, ``DatasetError``, ``DatasetConflict``."""
+        """A dataset without cases; ``about`` is what its ``dataset.json`` would say.
+
+        Raises ``UsageError``, ``DatasetError``, ``DatasetConflict``.
+        """
         labels, channels = about.named_labels(), about.channel_names
         if labels is None or not labels.foreground or not channels:
             raise UsageError("a dataset needs at least one channel and one label above 0")
@@ -221,9 +224,7 @@ class DatasetStore:
 
     def _keep(self, name: str, case: str, looked: Looked) -> Group:
         """Put a case's files in their place; they are found there only once the table says so."""
-        images = [
-            f"imagesTr/{looked.files.image[:32]}/{file}" for file in image_names(case, looked.suffixes[:-1])
-        ]
+        images = [f"imagesTr/{looked.files.image[:32]}/{file}" for file in image_names(case, looked.suffixes[:-1])]
         label = f"labelsTr/{looked.files.label[:32]}/{case}{looked.suffixes[-1]}"
         for path, file in zip((*looked.sent.images, looked.sent.label), (*images, label), strict=True):
             place(path, self.root / name / file)

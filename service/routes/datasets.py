@@ -20,7 +20,9 @@ from skipseg.training.datasets.description import Description
 router = APIRouter(prefix="/v1", tags=["datasets"])
 
 CaseInPath = Annotated[str, Path(pattern=f"^{CASE_NAME.pattern}$", description="1 to 64 letters, digits, - and _")]
-Check = Annotated[bool, Query(description="read every file and list the defects; of a large dataset this takes minutes")]
+Check = Annotated[
+    bool, Query(description="read every file and list the defects; of a large dataset this takes minutes")
+]
 BODY = {
     "requestBody": {
         "required": True,
@@ -77,7 +79,10 @@ def show_dataset(name: str, server: ServerDep, check: Check = False) -> DatasetD
 @router.put(
     "/datasets/{name}/cases/{case}",
     summary="Add a case, or replace it: a corrected mask sent back becomes its label",
-    responses={201: {"description": "The case is new", "model": CaseAnswer}, **documented(400, 404, 409, 413, 415, 422)},
+    responses={
+        201: {"description": "The case is new", "model": CaseAnswer},
+        **documented(400, 404, 409, 413, 415, 422),
+    },
     openapi_extra=BODY,
 )
 async def put_case(request: Request, name: str, case: CaseInPath, server: ServerDep, response: Response) -> CaseAnswer:
@@ -123,7 +128,8 @@ def _made(new: NewDataset, server: Server, by: str) -> Contents:
         upload = server.uploads.get(new.upload)
         return server.datasets.add_zip(new.name, server.uploads.content(upload), ArchiveLimits(), by)
     channels = {str(number): channel for number, channel in enumerate(new.channels or ())}
-    return server.datasets.create(new.name, Description(channel_names=channels, labels=new.labels or {}), by)
+    about = Description.model_validate({"channel_names": channels, "labels": new.labels or {}})
+    return server.datasets.create(new.name, about, by)
 
 
 def _details(store: DatasetStore, contents: Contents, check: bool = False) -> DatasetDetails:

@@ -39,7 +39,9 @@ def put(client: httpx.Client, dataset: str, case: str, image: bytes | None, labe
     return client.put(f"/v1/datasets/{dataset}/cases/{case}", files=[*parts, ("label", ("doe_jane.nii.gz", label))])
 
 
-def test_a_mask_that_the_server_answered_with_is_corrected_and_becomes_a_case(client, data, make_scan, tmp_path) -> None:
+def test_a_mask_that_the_server_answered_with_is_corrected_and_becomes_a_case(
+    client, data, make_scan, tmp_path
+) -> None:
     assert client.post("/v1/datasets", json={"name": "corrected", **EMPTY}).status_code == 201
     scan = make_scan(seed=3)
     answered = client.post("/v1/segmentations", files={"scan": scan}).content
@@ -50,7 +52,9 @@ def test_a_mask_that_the_server_answered_with_is_corrected_and_becomes_a_case(cl
     mask = nibabel.load(tmp_path / "mask.nii.gz")
     mended = np.asarray(mask.dataobj).copy()
     mended[3:9, 4:12, 2:8] = 2
-    second = put(client, "corrected", "patient-1", None, zipped(nibabel.Nifti1Image(mended, None, mask.header).to_bytes()))
+    second = put(
+        client, "corrected", "patient-1", None, zipped(nibabel.Nifti1Image(mended, None, mask.header).to_bytes())
+    )
     assert second.status_code == 200
     assert second.json()["image_sha256"] == first.json()["image_sha256"]
 
@@ -73,7 +77,9 @@ def test_a_zip_of_a_dataset_becomes_one_with_the_same_cases(client, data, tmp_pa
     write(tmp_path / "dataset", cases=3, seed=0)
     sent = open_dataset(tmp_path / "dataset")
     name = f"{write.__name__[6:13]}-{bool(inside)}".lower()
-    answer = client.post("/v1/datasets", json={"name": name, "upload": upload(client, zip_of(tmp_path / "dataset", inside))})
+    answer = client.post(
+        "/v1/datasets", json={"name": name, "upload": upload(client, zip_of(tmp_path / "dataset", inside))}
+    )
     assert answer.status_code == 201, answer.text
     kept = open_dataset(data / "datasets" / name)
     assert (kept.labels, kept.channels) == (sent.labels, sent.channels)

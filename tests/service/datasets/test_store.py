@@ -35,7 +35,13 @@ def test_a_corrected_label_replaces_the_former_which_is_kept_and_named_by_the_tr
     assert not is_new
     assert files_before < set(store.folder("rods").glob("labelsTr/*/*"))
     last = store.trail("rods")[-1]
-    assert (last.who, last.what, last.case, last.before, last.after) == ("carl", "case replaced", "case_0", before, after)
+    assert (last.who, last.what, last.case, last.before, last.after) == (
+        "carl",
+        "case replaced",
+        "case_0",
+        before,
+        after,
+    )
     (case,) = open_dataset(store.folder("rods")).cases
     assert read_case(open_dataset(store.folder("rods")), case)[1].max() == 2
 
@@ -89,7 +95,7 @@ def test_a_deleted_case_is_gone_from_the_disk_and_its_checksums_stay(store, put,
 
 
 def test_a_writer_killed_at_any_moment_leaves_whole_cases_and_a_whole_trail(store, files, tmp_path) -> None:
-    """A process that is killed again and again while it puts cases; the trail tells of what is there, no more, no less."""
+    """A process that is killed again and again while it puts cases: the trail tells what is there, no more, no less."""
     sent = [(files.image(seed), files.label(seed)) for seed in range(8)]
     script = tmp_path / "writer.py"
     script.write_text(
