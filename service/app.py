@@ -13,7 +13,7 @@ from skipseg.service import problems
 from skipseg.service.bounds import BodyBound
 from skipseg.service.hosts import TrustedHosts
 from skipseg.service.observe import Observe
-from skipseg.service.routes import health, jobs, models, pages, segmentations, uploads
+from skipseg.service.routes import datasets, health, jobs, models, pages, segmentations, uploads
 from skipseg.service.schemas import Problem
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server, open_server
@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.server = server
-    for routes in (health, models, segmentations, uploads, jobs, pages):
+    for routes in (health, models, segmentations, uploads, jobs, datasets, pages):
         app.include_router(routes.router)
     problems.register(app)
     app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger={"/v1/uploads": settings.max_archive_bytes})

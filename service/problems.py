@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -37,6 +38,9 @@ ANSWERS: Mapping[type[errors.SkipsegError], Answer] = {
     errors.ScanUnusable: Answer(422, "The scan is readable but cannot be segmented"),
     errors.ScanError: Answer(422, "The scan cannot be used"),
     errors.DatasetError: Answer(422, "The dataset cannot be used"),
+    errors.DatasetUnknown: Answer(404, "There is no such dataset"),
+    errors.DatasetConflict: Answer(409, "The dataset's state forbids this"),
+    errors.TrainingFailed: Answer(422, "The training did not succeed"),
     errors.PlanError: Answer(422, "The plan contradicts itself or its data"),
     errors.BundleError: Answer(422, "The bundle cannot be used"),
     errors.ModelUnknown: Answer(404, "There is no such model"),
@@ -71,13 +75,20 @@ def answer_for(error: errors.SkipsegError) -> Answer:
 
 
 def problem(
-    request: Request, status: int, title: str, detail: str, code: str, headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    code: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> Response:
-    """A problem document as a response; the code also goes into the request's log line."""
+    """A problem document as a response, with ``more`` members; the code also goes into the request's log line."""
     record = record_of(request.scope)
     record.code = code
     document = Problem(title=title, status=status, detail=detail, code=code, request_id=record.id)
-    return Response(document.model_dump_json(), status, dict(headers or {}), MEDIA_TYPE)
+    content = json.dumps({**document.model_dump(), **(more or {})})
+    return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
 def internal_problem(request: Request) -> Response:
@@ -110,7 +121,7 @@ async def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.SkipsegError)
     answer = answer_for(error)
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.QueueFull) else None
-    return problem(request, answer.status, answer.title, str(error), error.code, headers)
+    return problem(request, answer.status, answer.title, str(error), error.code, headers, error.extension())
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

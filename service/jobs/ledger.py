@@ -100,10 +100,11 @@ class Ledger:
             connection.execute(statement.on_conflict_do_update(index_elements=["job", "item"], set_=again), rows)
             connection.execute(sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.started.is_(None)).values(started=now))
 
-    def record(self, job: str, outcome: Outcome) -> bool:
-        """Record what became of an item; False when that is recorded already, or the job was cancelled."""
+    def record(self, job: str, outcome: Outcome, although_cancelled: bool = False) -> bool:
+        """Record what became of an item; False when that is recorded already, or the job was cancelled or deleted."""
         with self.engine.begin() as connection:
-            if self._is_cancelled(connection, job):
+            cancelled = connection.execute(sa.select(JOBS.c.cancelled).where(JOBS.c.id == job)).scalar()
+            if cancelled is None or (cancelled and not although_cancelled):
                 return False
             values = self._insert(OUTCOMES).values(job=job, **outcome.model_dump())
             inserted = connection.execute(values.on_conflict_do_nothing().returning(OUTCOMES.c.item))
@@ -127,10 +128,14 @@ class Ledger:
             return True
 
     def cancel(self, job: str) -> Job:
-        """What is recorded stays; raises ``JobConflict`` when the job has ended otherwise."""
+        """What is recorded stays; raises ``JobConflict`` when the job has ended otherwise.
+
+        A training ends when its best so far has become a candidate, anything else at once.
+        """
         with self.engine.begin() as connection:
             open_one = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_(None))
-            changed = connection.execute(open_one.values(cancelled=True, ended=time())).rowcount
+            ended = sa.case((JOBS.c.kind == "train", sa.null()), else_=time())
+            changed = connection.execute(open_one.values(cancelled=True, ended=ended)).rowcount
             found = self._job(connection, job)
         if not changed and not found.cancelled:
             raise JobConflict("the job has ended already, so there is nothing to cancel; its results are there")
@@ -181,10 +186,6 @@ class Ledger:
         if row is None:
             raise JobUnknown("there is no such job; jobs and their results are deleted some days after they ended")
         return Job(**row._mapping)
-
-    def _is_cancelled(self, connection: Connection, job: str) -> bool:
-        found = connection.execute(sa.select(JOBS.c.cancelled).where(JOBS.c.id == job)).scalar()
-        return found is None or bool(found)
 
     def _insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)

@@ -7,22 +7,20 @@ brought its worker down: it goes alone, and after two deaths alone it is parked 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
-from sqlalchemy.engine import Connection
-
 from skipseg.models.errors import JobUnknown, SkipsegError
 from skipseg.service.commands.crew import Crew
 from skipseg.service.jobs.crews import Crews
+from skipseg.service.jobs.ending import End
 from skipseg.service.jobs.inputs import Item, ItemList
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.orders import SettledOrder
 from skipseg.service.jobs.patience import until_it_answers
-from skipseg.service.jobs.records import Job
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.segmenting import Cancel, Segmenting
 from skipseg.service.jobs.turnstile import Turnstile
@@ -41,7 +39,7 @@ class Portions:
     ledger: Ledger
     folders: JobFolders
     crews: Crews
-    tell: Callable[[Connection, Job], None]
+    end: End
     turnstile: Turnstile = field(default_factory=Turnstile)
     _cancels: dict[str, list[Cancel]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -56,8 +54,7 @@ class Portions:
         with self._cancellable(job) as cancel:
             segmenting = Segmenting(job, order, self.worker, self.ledger, self.folders, cancel)
             self._run(segmenting, items)
-        tell = self.tell if order.webhook else _nobody
-        until_it_answers(lambda: self.ledger.end_if_done(job, tell))
+        self.end(job, order.webhook)
 
     @property
     def jobs(self) -> list[str]:
@@ -119,7 +116,3 @@ class Portions:
                 self._cancels[job].remove(cancel)
                 if not self._cancels[job]:
                     del self._cancels[job]
-
-
-def _nobody(connection: Connection, job: Job) -> None:
-    pass
