@@ -8,6 +8,9 @@
     │   ├── ScanTooLarge       over a limit (bytes, voxels)
     │   └── ScanUnusable       readable, but its geometry, channels or content cannot be segmented
     ├── DatasetError           a dataset cannot be trained on as it is
+    ├── DatasetUnknown         there is no such dataset, or no such case in it
+    ├── DatasetConflict        the dataset's state forbids the change asked for
+    ├── TrainingFailed         a training ended without a model
     ├── PlanError              a plan contradicts itself or its data
     ├── BundleError            a bundle is damaged, or of an unknown schema
     ├── ModelUnknown           the registry has no such model or version
@@ -29,6 +32,10 @@ class SkipsegError(Exception):
     """Base of every error that a user can cause or mend; ``code`` is stable and meant for programs."""
 
     code: ClassVar[str] = "error"
+
+    def extension(self) -> dict[str, object]:
+        """What programs may want to know beside the message, as JSON; most errors have nothing."""
+        return {}
 
 
 class UsageError(SkipsegError):
@@ -57,6 +64,18 @@ class ScanUnusable(ScanError):
 
 class DatasetError(SkipsegError):
     code = "dataset"
+
+
+class DatasetUnknown(SkipsegError):
+    code = "dataset_unknown"
+
+
+class DatasetConflict(SkipsegError):
+    code = "dataset_conflict"
+
+
+class TrainingFailed(SkipsegError):
+    code = "training_failed"
 
 
 class PlanError(SkipsegError):

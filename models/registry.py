@@ -114,8 +114,9 @@ class Registry:
             raise ModelUnknown(f"{name} has no version {number or version!r}; it has {list(model.versions)}")
         return ModelVersion(name, version, self._folder(name, version))
 
-    def add(self, folder: Path, name: str | None = None) -> ModelVersion:
-        """Copy a bundle in as the next version of its name; the first becomes live, later ones wait for ``promote``.
+    def add(self, folder: Path, name: str | None = None, *, first_is_live: bool = True) -> ModelVersion:
+        """Copy a bundle in as the next version of its name; the first becomes live unless told otherwise, later ones
+        wait for ``promote``.
 
         Raises ``BundleError`` when it does not verify, ``ModelConflict`` when the name is not usable.
         """
@@ -133,7 +134,7 @@ class Registry:
             added = self._take_number(name, aside / "bundle")
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        if not (pointer := self._pointer(name)).history:
+        if first_is_live and not (pointer := self._pointer(name)).history:
             self._write(name, pointer.with_history([added.version]))
         return added
 

@@ -14,7 +14,7 @@ from skipseg.service.bounds import BodyBound
 from skipseg.service.examples import with_examples
 from skipseg.service.hosts import TrustedHosts
 from skipseg.service.observe import Observe
-from skipseg.service.routes import health, jobs, models, pages, segmentations, uploads
+from skipseg.service.routes import datasets, health, jobs, models, pages, segmentations, uploads
 from skipseg.service.schemas import Problem
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server, open_server
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.server = server
-    for routes in (health, models, segmentations, uploads, jobs, pages):
+    for routes in (health, models, segmentations, uploads, jobs, datasets, pages):
         app.include_router(routes.router)
     problems.register(app)
     app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger={"/v1/uploads": settings.max_archive_bytes})
@@ -59,6 +59,7 @@ def _lifespan(server: Server) -> Callable[[FastAPI], AbstractAsyncContextManager
         server.models.start()
         yield
         server.engine.close()
+        server.sweeper.close()
         server.jobs.close()
 
     return lifespan

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -37,6 +39,9 @@ ANSWERS: Mapping[type[errors.SkipsegError], Answer] = {
     errors.ScanUnusable: Answer(422, "The scan is readable but cannot be segmented"),
     errors.ScanError: Answer(422, "The scan cannot be used"),
     errors.DatasetError: Answer(422, "The dataset cannot be used"),
+    errors.DatasetUnknown: Answer(404, "There is no such dataset"),
+    errors.DatasetConflict: Answer(409, "The dataset's state forbids this"),
+    errors.TrainingFailed: Answer(422, "The training did not succeed"),
     errors.PlanError: Answer(422, "The plan contradicts itself or its data"),
     errors.BundleError: Answer(422, "The bundle cannot be used"),
     errors.ModelUnknown: Answer(404, "There is no such model"),
@@ -62,6 +67,7 @@ REMEDIES = {
     HTTPStatus.METHOD_NOT_ALLOWED: "this path does not take that method; the header Allow says which it takes",
 }
 CLIENT_GONE = 499
+DATABASE_BACK_S = 5  # a guess, for clients that ask when to come again
 
 
 def answer_for(error: errors.SkipsegError) -> Answer:
@@ -70,13 +76,20 @@ def answer_for(error: errors.SkipsegError) -> Answer:
 
 
 def problem(
-    request: Request, status: int, title: str, detail: str, code: str, headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    code: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> Response:
-    """A problem document as a response; the code also goes into the request's log line."""
+    """A problem document as a response, with ``more`` members; the code also goes into the request's log line."""
     record = record_of(request.scope)
     record.code = code
     document = Problem(title=title, status=status, detail=detail, code=code, request_id=record.id)
-    return Response(document.model_dump_json(), status, dict(headers or {}), MEDIA_TYPE)
+    content = json.dumps({**document.model_dump(), **(more or {})})
+    return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
 def internal_problem(request: Request) -> Response:
@@ -93,6 +106,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(OperationalError, _database_away)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -111,7 +125,7 @@ async def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.SkipsegError)
     answer = answer_for(error)
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.QueueFull) else None
-    return problem(request, answer.status, answer.title, str(error), error.code, headers)
+    return problem(request, answer.status, answer.title, str(error), error.code, headers, error.extension())
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -125,6 +139,12 @@ async def _plain(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     detail = REMEDIES.get(status, str(error.detail))
     return problem(request, status, status.phrase, detail, CODES.get(status, "http"), error.headers)
+
+
+async def _database_away(request: Request, error: Exception) -> Response:
+    detail = "the database of jobs does not answer just now; what it holds is safe: ask again in a moment"
+    title, again = "The database of jobs is away", {"Retry-After": str(DATABASE_BACK_S)}
+    return problem(request, 503, title, detail, "database_away", again)
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -103,6 +103,31 @@ class Settings(BaseSettings):
     keep_uploads_days: float = Field(
         default=7.0, gt=0, description="Days after which an upload that no open job needs is deleted."
     )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret that messages to webhooks are signed with; without one no order may name a webhook.",
+    )
+    webhook_trusted_hosts: tuple[str, ...] = Field(
+        default=(), description="Hosts that webhooks may name although their addresses are private, or without TLS."
+    )
+    train_device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
+        description="Where trainings that are ordered over the API run: `cpu`, `cuda`, `cuda:1`, or `auto`.",
+    )
+    train_device_share: float = Field(
+        default=0.5, gt=0, le=1, description="Share of a GPU's memory that a training may take."
+    )
+    train_memory: int = Field(
+        default=0,
+        ge=0,
+        description="Most bytes of main memory that a training may take. 0: half of what is free when it starts.",
+    )
+    train_threads: int = Field(
+        default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
+        ge=1,
+        description="Threads of a training; it also has the lowest priority, so that serving comes first.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         description="The least important log lines to write; every request is one line at `info`. "
@@ -128,6 +153,11 @@ class Settings(BaseSettings):
     def jobs_database_url(self) -> str:
         """The URL of the database of jobs."""
         return self.jobs_database or f"sqlite:///{(self.data / 'jobs.sqlite').absolute()}"
+
+    @property
+    def datasets(self) -> Path:
+        """The folder of the datasets for retraining."""
+        return self.data / "datasets"
 
     @property
     def registry(self) -> Path:

@@ -12,10 +12,13 @@ from skipseg.models.device_memory import free_bytes
 from skipseg.models.inference.engine import Engine
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
+from skipseg.service.datasets.store import DatasetStore
 from skipseg.service.jobs.jobs import Jobs
+from skipseg.service.jobs.sweep import Sweeper
 from skipseg.service.line import Line
 from skipseg.service.loaded import LoadedModels
 from skipseg.service.metrics import Metrics
+from skipseg.service.retraining.preparing import Stores
 from skipseg.service.room import Room
 from skipseg.service.segmentation import Segmenter
 from skipseg.service.settings import Settings
@@ -35,6 +38,8 @@ class Server:
     metrics: Metrics
     uploads: UploadStore
     jobs: Jobs
+    sweeper: Sweeper
+    datasets: DatasetStore
 
 
 def open_server(settings: Settings) -> Server:
@@ -52,9 +57,21 @@ def open_server(settings: Settings) -> Server:
     room = Room(settings.scan_memory or _half_of_what_is_free(device))
     segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
     metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.references()))
-    uploads = UploadStore(settings.uploads)
-    jobs = Jobs(settings, registry, uploads)
-    return Server(settings, registry, engine, line, models, segmenter, metrics, uploads, jobs)
+    uploads, datasets = UploadStore(settings.uploads), DatasetStore(settings.datasets)
+    jobs = Jobs(settings, Stores(datasets, registry), uploads)
+    return Server(
+        settings=settings,
+        registry=registry,
+        engine=engine,
+        line=line,
+        models=models,
+        segmenter=segmenter,
+        metrics=metrics,
+        uploads=uploads,
+        datasets=datasets,
+        jobs=jobs,
+        sweeper=Sweeper(jobs, settings),
+    )
 
 
 def _half_of_what_is_free(device: torch.device) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import time
@@ -13,10 +14,13 @@ from skipseg.models.trust import Trust
 from skipseg.service.jobs.inputs import ItemList
 from skipseg.service.jobs.jobs import eta
 from skipseg.service.jobs.ledger import Ledger
-from skipseg.service.jobs.orders import SettledOrder
 from skipseg.service.jobs.records import Counts, ItemState, Job, JobKind, JobState, Outcome, state_of
 from skipseg.service.jobs.results import ItemResult, JobFolders
+from skipseg.service.jobs.trainings import TrainResult, progress_of
+from skipseg.service.retraining.outcome import TrainOutcome, TrainProgress
 from skipseg.service.schemas import Answered
+
+NOT_TOLD = ("kind", "asked", "model")  # of an order: what the answer says otherwise, or is nobody's business
 
 
 class Progress(Answered):
@@ -28,18 +32,25 @@ class Progress(Answered):
 
 
 class JobAnswer(Answered):
-    """A job; of one that succeeded ``progress`` tells how many of its scans failed."""
+    """A job; of one that succeeded ``progress`` tells how many of its scans failed.
+
+    ``training`` tells how far a training is, ``outcome`` what it came to, ``problem`` why it came to nothing.
+    """
 
     id: str
     kind: JobKind
     state: JobState
-    model: str
+    model: str  # name@version; of a training the name
     progress: Progress
     eta_s: float | None
     made: datetime
     started: datetime | None
     ended: datetime | None
     order: dict[str, Any]
+    training: TrainProgress | None = None
+    outcome: TrainOutcome | None = None
+    code: str | None = None
+    problem: str | None = None
 
 
 class JobPage(Answered):
@@ -69,15 +80,21 @@ class ItemPage(Answered):
     total: int
 
 
-def job(ledger: Ledger, found: Job) -> JobAnswer:
+def job(ledger: Ledger, folders: JobFolders, found: Job) -> JobAnswer:
     """Where one stands."""
-    return jobs(ledger, [found]).jobs[0]
+    return jobs(ledger, folders, [found]).jobs[0]
 
 
-def jobs(ledger: Ledger, found: Sequence[Job]) -> JobPage:
+def jobs(ledger: Ledger, folders: JobFolders, found: Sequence[Job]) -> JobPage:
     """Where several stand."""
     counts = ledger.counts([job.id for job in found])
-    return JobPage(jobs=tuple(_job(job, counts[job.id]) for job in found))
+    answered = [_job(job, counts[job.id]) for job in found]
+    return JobPage(
+        jobs=tuple(
+            answer if job.kind == "segment" else answer.model_copy(update=_of_training(ledger, folders, job))
+            for answer, job in zip(answered, found, strict=True)
+        )
+    )
 
 
 def items(ledger: Ledger, folders: JobFolders, found: Job, start: int, limit: int) -> ItemPage:
@@ -102,20 +119,27 @@ def mask(ledger: Ledger, folders: JobFolders, found: Job, item: int) -> tuple[by
 
 
 def _job(found: Job, counts: Counts) -> JobAnswer:
-    order = SettledOrder.model_validate_json(found.order)
+    order = json.loads(found.order)
     left = eta(found, counts.done + counts.failed, time())
     return JobAnswer(
         id=found.id,
         kind=found.kind,
         state=state_of(found, counts),
-        model=order.model,
+        model=order.get("model") or order["name"],
         progress=Progress(done=counts.done, failed=counts.failed, total=found.total),
         eta_s=None if left is None else round(left, 1),
         made=_when(found.made),
         started=None if found.started is None else _when(found.started),
         ended=None if found.ended is None else _when(found.ended),
-        order=order.model_dump(exclude={"asked", "model"}, mode="json"),
+        order={name: value for name, value in order.items() if name not in NOT_TOLD},
     )
+
+
+def _of_training(ledger: Ledger, folders: JobFolders, found: Job) -> dict[str, object]:
+    outcome = next(iter(ledger.outcomes(found.id)), None)
+    told = TrainResult() if outcome is None else TrainResult.model_validate_json(outcome.result)
+    running = progress_of(folders.folder(found.id)) if outcome is None else None
+    return {"training": running, "outcome": told.outcome, "code": told.code, "problem": told.problem}
 
 
 def _item(found: Job, number: int, name: str, outcome: Outcome | None, begun: bool) -> ItemAnswer:

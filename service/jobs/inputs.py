@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, ConfigDict
 
-from skipseg.models.errors import ScanTooLarge, UsageError
+from skipseg.models.errors import JobConflict, ScanTooLarge, UsageError
 from skipseg.models.scans.reader import is_scan_name, scan_stem
 from skipseg.service.commands.cases import ScanFiles, collect
 from skipseg.service.jobs.orders import Inputs
@@ -50,7 +50,11 @@ class ItemList(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> ItemList:
-        return cls.model_validate_json((folder / INPUTS).read_bytes())
+        """Raises ``JobConflict`` for a job that has no scans."""
+        try:
+            return cls.model_validate_json((folder / INPUTS).read_bytes())
+        except FileNotFoundError:
+            raise JobConflict("this job has no scans: a training tells what became of it in the job itself") from None
 
 
 class Finder:

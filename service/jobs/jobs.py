@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from secrets import token_hex
 from time import time
 
-from skipseg.models.errors import JobConflict
+from pydantic import BaseModel
+
+from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
-from skipseg.models.registry import Registry
 from skipseg.service.jobs.inputs import Finder, ItemList
 from skipseg.service.jobs.ledger import Ledger
-from skipseg.service.jobs.orders import PRIORITIES, SegmentOrder, SettledOrder
+from skipseg.service.jobs.orders import PRIORITIES, SegmentOrder, SettledOrder, TrainJobOrder
 from skipseg.service.jobs.queue import Queue
-from skipseg.service.jobs.records import Job
+from skipseg.service.jobs.records import Job, JobKind
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.supervisor import Supervisor
 from skipseg.service.jobs.tables import open_database
+from skipseg.service.jobs.webhooks import check_url
+from skipseg.service.retraining.preparing import Stores, check_order
 from skipseg.service.settings import Settings
 from skipseg.service.store.uploads import UploadStore
 
@@ -23,15 +27,15 @@ from skipseg.service.store.uploads import UploadStore
 class Jobs:
     """Takes orders, tells where they stand, and sees that there are workers."""
 
-    def __init__(self, settings: Settings, registry: Registry, uploads: UploadStore) -> None:
-        self.registry, self.uploads = registry, uploads
+    def __init__(self, settings: Settings, stores: Stores, uploads: UploadStore) -> None:
+        self.stores, self.registry, self.uploads = stores, stores.registry, uploads
         settings.data.mkdir(parents=True, exist_ok=True)
         url = settings.jobs_database_url
         self.ledger = Ledger(open_database(url))
         self.folders = JobFolders(settings.jobs)
         self.finder = Finder(uploads, settings.allowed_roots, settings.max_items)
         self.queue = Queue(url)
-        self.supervisor = Supervisor(settings)
+        self.settings, self.supervisor = settings, Supervisor(settings)
         if self.ledger.open_jobs():
             self.supervisor.need()
 
@@ -41,25 +45,28 @@ class Jobs:
         ``model`` is the version (name@version) that is meant. Raises what ``Finder.find`` raises, ``ModelUnknown``,
         ``UsageError`` for wishes that the model cannot fulfil, ``JobConflict`` for another order under the same key.
         """
+        self._check_webhook(order.webhook)
         bundle = self.registry.resolve(model).open()
         Wishes(order.overlap, order.tta).way_for(bundle.plan)
         found = self.finder.find(order.inputs, len(bundle.plan.channels))
         settled = order.settled(model)
-        job = Job(
-            id=token_hex(16),
-            kind="segment",
-            order=settled.model_dump_json(),
-            owner=owner,
-            total=len(found.items),
-            priority=PRIORITIES[order.priority],
-            idempotency_key=None if key is None else f"{owner or ''}/{key}",
-            made=time(),
-        )
+        job = _job("segment", settled, len(found.items), PRIORITIES[order.priority], owner, key)
         found.write(self.folders.make(job.id))
+        return self._queued(job, lambda kept: SettledOrder.model_validate_json(kept.order).asked == settled.asked)
+
+    def submit_training(self, order: TrainJobOrder, owner: str | None, key: str | None) -> Job:
+        """Likewise a training; raises what ``check_order`` raises, and ``JobConflict``."""
+        self._check_webhook(order.webhook)
+        check_order(order, self.stores)
+        job = _job("train", order, 1, PRIORITIES["normal"], owner, key)
+        self.folders.make(job.id)
+        return self._queued(job, lambda kept: kept.order == job.order)
+
+    def _queued(self, job: Job, is_the_same: Callable[[Job], bool]) -> Job:
         kept = self.ledger.add(job, lambda connection: self.queue.put(connection, job, range(job.total)))
         if kept.id != job.id:
             self.folders.remove(job.id)
-            if SettledOrder.model_validate_json(kept.order).asked != settled.asked:
+            if not is_the_same(kept):
                 raise JobConflict("this Idempotency-Key was used for another order; choose a new one")
         self.supervisor.need()
         return kept
@@ -75,6 +82,7 @@ class Jobs:
         if self.ledger.job(id).ended is None:
             raise JobConflict("the job has not ended; cancel it first")
         self.ledger.forget(id)
+        self.queue.forget(id)
         self.folders.remove(id)
 
     def protected_uploads(self) -> set[str]:
@@ -83,9 +91,29 @@ class Jobs:
             upload for job in self.ledger.open_jobs() for upload in ItemList.read(self.folders.folder(job.id)).uploads
         }
 
+    def _check_webhook(self, url: str | None) -> None:
+        if url is None:
+            return
+        if not self.settings.webhook_secret.get_secret_value():
+            raise UsageError("this server sends nothing to webhooks, since SKIPSEG_WEBHOOK_SECRET is not set")
+        check_url(url, self.settings.webhook_trusted_hosts)
+
     def close(self) -> None:
         self.supervisor.close()
         self.queue.close()
+
+
+def _job(kind: JobKind, order: BaseModel, total: int, priority: int, owner: str | None, key: str | None) -> Job:
+    return Job(
+        id=token_hex(16),
+        kind=kind,
+        order=order.model_dump_json(by_alias=True),
+        owner=owner,
+        total=total,
+        priority=priority,
+        idempotency_key=None if key is None else f"{owner or ''}/{key}",
+        made=time(),
+    )
 
 
 def eta(job: Job, recorded: int, now: float) -> float | None:

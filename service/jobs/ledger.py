@@ -31,7 +31,8 @@ class Ledger:
     def add(self, job: Job, enqueue: Enqueue) -> Job:
         """Write a job down and queue it, in one commit; of two with one idempotency key the first is returned."""
         with self.engine.begin() as connection:
-            if connection.execute(self._insert(JOBS).values(**job.model_dump()).on_conflict_do_nothing()).rowcount:
+            values = self._insert(JOBS).values(**job.model_dump())
+            if connection.execute(values.on_conflict_do_nothing().returning(JOBS.c.id)).first() is not None:
                 enqueue(connection)
                 return job
             found = connection.execute(sa.select(JOBS).where(JOBS.c.idempotency_key == job.idempotency_key)).one()
@@ -99,13 +100,15 @@ class Ledger:
             connection.execute(statement.on_conflict_do_update(index_elements=["job", "item"], set_=again), rows)
             connection.execute(sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.started.is_(None)).values(started=now))
 
-    def record(self, job: str, outcome: Outcome) -> bool:
-        """Record what became of an item; False when that is recorded already, or the job was cancelled."""
+    def record(self, job: str, outcome: Outcome, although_cancelled: bool = False) -> bool:
+        """Record what became of an item; False when that is recorded already, or the job was cancelled or deleted."""
         with self.engine.begin() as connection:
-            if self._is_cancelled(connection, job):
+            cancelled = connection.execute(sa.select(JOBS.c.cancelled).where(JOBS.c.id == job)).scalar()
+            if cancelled is None or (cancelled and not although_cancelled):
                 return False
             values = self._insert(OUTCOMES).values(job=job, **outcome.model_dump())
-            return bool(connection.execute(values.on_conflict_do_nothing()).rowcount)
+            inserted = connection.execute(values.on_conflict_do_nothing().returning(OUTCOMES.c.item))
+            return inserted.first() is not None
 
     def find(self, content: str) -> tuple[str, Outcome] | None:
         """A job that has segmented the same content in the same way, and what came of it."""
@@ -114,18 +117,25 @@ class Ledger:
             row = connection.execute(query.order_by(OUTCOMES.c.ended.desc()).limit(1)).first()
         return None if row is None else (row.job, _outcome(row))
 
-    def end_if_done(self, job: str) -> bool:
-        """Whether this call ended a job, since all its items have outcomes."""
+    def end_if_done(self, job: str, tell: Callable[[Connection, Job], None] = lambda connection, job: None) -> bool:
+        """Whether this call ended a job, since all its items have outcomes; ``tell`` is part of the same commit."""
         recorded = sa.select(sa.func.count()).where(OUTCOMES.c.job == job).scalar_subquery()
         with self.engine.begin() as connection:
             ended = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_(None), JOBS.c.total == recorded)
-            return bool(connection.execute(ended.values(ended=time())).rowcount)
+            if not connection.execute(ended.values(ended=time())).rowcount:
+                return False
+            tell(connection, self._job(connection, job))
+            return True
 
     def cancel(self, job: str) -> Job:
-        """What is recorded stays; raises ``JobConflict`` when the job has ended otherwise."""
+        """What is recorded stays; raises ``JobConflict`` when the job has ended otherwise.
+
+        A training ends when its best so far has become a candidate, anything else at once.
+        """
         with self.engine.begin() as connection:
             open_one = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_(None))
-            changed = connection.execute(open_one.values(cancelled=True, ended=time())).rowcount
+            ended = sa.case((JOBS.c.kind == "train", sa.null()), else_=time())
+            changed = connection.execute(open_one.values(cancelled=True, ended=ended)).rowcount
             found = self._job(connection, job)
         if not changed and not found.cancelled:
             raise JobConflict("the job has ended already, so there is nothing to cancel; its results are there")
@@ -156,6 +166,15 @@ class Ledger:
             enqueue(connection, again, items)
             return again
 
+    def requeue(self, job: str, enqueue: Callable[[Connection, Job, list[int]], None]) -> None:
+        """Queue what has no outcome once more, for an open job that the queue has lost."""
+        with self.engine.begin() as connection:
+            open_one = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_(None))
+            if connection.execute(open_one.values(round=JOBS.c.round + 1)).rowcount:
+                found = self._job(connection, job)
+                recorded = set(connection.execute(sa.select(OUTCOMES.c.item).where(OUTCOMES.c.job == job)).scalars())
+                enqueue(connection, found, [item for item in range(found.total) if item not in recorded])
+
     def forget(self, job: str) -> None:
         """Delete everything about a job."""
         with self.engine.begin() as connection:
@@ -167,10 +186,6 @@ class Ledger:
         if row is None:
             raise JobUnknown("there is no such job; jobs and their results are deleted some days after they ended")
         return Job(**row._mapping)
-
-    def _is_cancelled(self, connection: Connection, job: str) -> bool:
-        found = connection.execute(sa.select(JOBS.c.cancelled).where(JOBS.c.id == job)).scalar()
-        return found is None or bool(found)
 
     def _insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skipseg.models.scans.masks import MASK_FORMATS
+from skipseg.service.retraining.order import TrainOrder
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: dict[Priority, int] = {"high": 1, "normal": 10, "low": 100}  # the lowest number goes first
@@ -62,6 +63,9 @@ class SegmentOrder(SegmentOptions):
     model: str | None = Field(None, max_length=80, description="`name` or `name@version`; default: the only live one")
     inputs: Inputs
     priority: Priority = "normal"
+    webhook: str | None = Field(
+        None, max_length=2000, description="an https URL that is told, signed, when the job has ended"
+    )
     reuse: bool = Field(False, description="take the mask of an earlier job for the same content, model and options")
 
     def settled(self, model: str) -> SettledOrder:
@@ -76,5 +80,18 @@ class SettledOrder(SegmentOptions):
 
     model: str  # name@version
     priority: Priority
+    webhook: str | None = None
     reuse: bool
     asked: str  # sha256 of all that was asked
+
+
+class TrainJobOrder(TrainOrder):
+    """Train a candidate version of a model on a dataset of the server's."""
+
+    kind: Literal["train"]
+    webhook: str | None = Field(
+        None, max_length=2000, description="an https URL that is told, signed, when the job has ended"
+    )
+
+
+JobOrder = Annotated[SegmentOrder | TrainJobOrder, Field(discriminator="kind")]

@@ -35,27 +35,36 @@ FORMULA = ("=", "+", "-", "@", "\t")  # what a spreadsheet would run, were it th
 
 
 def rows_of(ledger: Ledger, folders: JobFolders, job: Job) -> Iterator[str]:
-    """The table, a row a scan that has its outcome; volumes in mm3 and ml, a column a label."""
-    named, found = ItemList.read(folders.folder(job.id)).items, ledger.outcomes(job.id)
+    """The table, a row a scan that has its outcome; volumes in mm3 and ml, a column a label.
+
+    Raises ``JobConflict`` for a job that has no scans.
+    """
+    return _rows(ItemList.read(folders.folder(job.id)).items, ledger.outcomes(job.id))
+
+
+def zipped(ledger: Ledger, folders: JobFolders, job: Job) -> Iterator[bytes]:
+    """An archive of the masks under their scans' names, and the table; raises as ``rows_of``."""
+    return _zipped(ItemList.read(folders.folder(job.id)).items, ledger.outcomes(job.id), folders, job)
+
+
+def _rows(named: Sequence[Item], found: Sequence[Outcome]) -> Iterator[str]:
     labels = list(dict.fromkeys(label for outcome in found for label in _result(outcome).volumes_mm3 or {}))
     yield _line([*COLUMNS, *(f"{label} mm3" for label in labels), *(f"{label} ml" for label in labels)])
     for outcome in found:
         yield _line(_cells(named[outcome.item], outcome, labels))
 
 
-def zipped(ledger: Ledger, folders: JobFolders, job: Job) -> Iterator[bytes]:
-    """An archive of the masks under their scans' names, and the table."""
-    named, sent = ItemList.read(folders.folder(job.id)).items, _Sent()
+def _zipped(named: Sequence[Item], found: Sequence[Outcome], folders: JobFolders, job: Job) -> Iterator[bytes]:
+    sent = _Sent()
     with ZipFile(sent, "w") as archive:
-        for outcome in ledger.outcomes(job.id):
+        for outcome in found:
             result = _result(outcome)
-            if result.mask is None:
-                continue
-            packing = ZIP_STORED if result.mask_suffix.endswith(COMPRESSED) else ZIP_DEFLATED
-            path = folders.mask(job.id, result.mask)
-            archive.writestr(_name(named[outcome.item], result), path.read_bytes(), packing)
-            yield sent.taken()
-        archive.writestr("results.csv", "".join(rows_of(ledger, folders, job)), ZIP_DEFLATED)
+            if result.mask is not None:
+                packing = ZIP_STORED if result.mask_suffix.endswith(COMPRESSED) else ZIP_DEFLATED
+                content = folders.mask(job.id, result.mask).read_bytes()
+                archive.writestr(_name(named[outcome.item], result), content, packing)
+                yield sent.taken()
+        archive.writestr("results.csv", "".join(_rows(named, found)), ZIP_DEFLATED)
     yield sent.taken()
 
 

@@ -16,6 +16,7 @@ from threading import Lock
 from skipseg.models.errors import JobUnknown, SkipsegError
 from skipseg.service.commands.crew import Crew
 from skipseg.service.jobs.crews import Crews
+from skipseg.service.jobs.ending import End
 from skipseg.service.jobs.inputs import Item, ItemList
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.orders import SettledOrder
@@ -38,6 +39,7 @@ class Portions:
     ledger: Ledger
     folders: JobFolders
     crews: Crews
+    end: End
     turnstile: Turnstile = field(default_factory=Turnstile)
     _cancels: dict[str, list[Cancel]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -52,7 +54,7 @@ class Portions:
         with self._cancellable(job) as cancel:
             segmenting = Segmenting(job, order, self.worker, self.ledger, self.folders, cancel)
             self._run(segmenting, items)
-        until_it_answers(lambda: self.ledger.end_if_done(job))
+        self.end(job, order.webhook)
 
     @property
     def jobs(self) -> list[str]:

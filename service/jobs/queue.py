@@ -11,7 +11,7 @@ from skipseg.service.jobs.records import Job
 
 APPLICATION = "skipseg"
 VERSION = "1"  # of what a queued portion means; workers take those of their own alone
-SEGMENT, TRAIN = "segment", "train"  # queues, and the workflows in them
+SEGMENT, TRAIN, TELL = "segment", "train", "tell"  # queues, and the workflows in them
 SERIALIZER = DBOSPortableJSONSerializer()  # DBOS's own choice is pickle
 
 PORTION = 16  # scans: enough to keep a device busy, few enough to share among workers
@@ -36,6 +36,27 @@ class Queue:
                 priority=job.priority,
             )
             self._client.enqueue_in_transaction(connection, options, job.id, list(items[start : start + PORTION]))
+
+    def tell(self, connection: Connection, job: Job) -> None:
+        """That this round of a job has ended."""
+        options = EnqueueOptions(
+            queue_name=TELL, workflow_name=TELL, workflow_id=f"{job.id}/{job.round}/told", app_version=VERSION
+        )
+        self._client.enqueue_in_transaction(connection, options, job.id)
+
+    def holds(self, job: str) -> bool:
+        """Whether portions of a job wait, or are in some worker's hand."""
+        states = ["ENQUEUED", "PENDING", "DELAYED"]
+        found = self._client.list_workflows(
+            workflow_id_prefix=f"{job}/", status=states, limit=1, load_input=False, load_output=False
+        )
+        return bool(found)
+
+    def forget(self, job: str) -> None:
+        """Delete what the queue still knows of a job that has ended."""
+        found = self._client.list_workflows(workflow_id_prefix=f"{job}/", load_input=False, load_output=False)
+        if found:
+            self._client.delete_workflows([workflow.workflow_id for workflow in found])
 
     def close(self) -> None:
         self._client.destroy()

@@ -11,6 +11,8 @@ import threading
 from dataclasses import dataclass
 from time import monotonic
 
+from pydantic import SecretStr
+
 from skipseg.service.logs import NAME
 from skipseg.service.settings import PREFIX, Settings
 
@@ -97,7 +99,9 @@ class Supervisor:
 
     def _environment(self) -> dict[str, str]:
         """The server's settings, whatever they came from; secrets travel in no command line."""
-        given = self.settings.model_dump(mode="json")
+        given = self.settings.model_dump(mode="json") | {
+            name: value.get_secret_value() for name, value in self.settings if isinstance(value, SecretStr)
+        }
         told = {PREFIX + name.upper(): _as_text(value) for name, value in given.items()}
         return {**os.environ, **told}
 

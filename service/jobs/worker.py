@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -16,15 +17,21 @@ from sqlalchemy.exc import DBAPIError
 
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
+from skipseg.service.datasets.store import DatasetStore
 from skipseg.service.jobs.crews import Crews
+from skipseg.service.jobs.ending import End
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.patience import is_away
 from skipseg.service.jobs.portions import Portions
-from skipseg.service.jobs.queue import APPLICATION, SEGMENT, SERIALIZER, VERSION
+from skipseg.service.jobs.queue import APPLICATION, SEGMENT, SERIALIZER, TELL, TRAIN, VERSION, Queue
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.roster import BEAT_S, Roster
 from skipseg.service.jobs.tables import open_database
+from skipseg.service.jobs.trainings import Trainings
+from skipseg.service.jobs.webhooks import Message, send
 from skipseg.service.logs import NAME
+from skipseg.service.retraining.machine import Machine
+from skipseg.service.retraining.preparing import Stores
 from skipseg.service.settings import Settings
 
 log = logging.getLogger(NAME)
@@ -32,6 +39,7 @@ log = logging.getLogger(NAME)
 AT_ONCE = 2  # portions: one is begun while the last scans of the other are on the device
 RECOVERIES = 1000  # of one portion; it is scans that are given up, one by one, and not portions
 POLL_S = 0.2  # how long a portion may lie in the queue while a worker is idle
+TELL_TIMES = 8  # that a webhook is tried, with pauses that grow to 24 minutes
 LOOK_S = 0.5  # until a cancelled job ends what it has in flight
 
 
@@ -44,23 +52,41 @@ def work(settings: Settings, supervised: bool = False) -> None:
     engine = open_database(url)
     roster, ledger, folders = Roster(engine), Ledger(engine), JobFolders(settings.jobs)
     worker = f"{socket.gethostname()[:32]}-{os.getpid()}-{token_hex(4)}"
-    crews = Crews(Registry(settings.registry), device, settings.precision, settings.limits)
-    portions = Portions(worker, ledger, folders, crews)
+    registry = Registry(settings.registry)
+    crews = Crews(registry, device, settings.precision, settings.limits)
+    end = End(ledger, Queue(url).tell)
+    stores = Stores(DatasetStore(settings.datasets), registry)
+    portions = Portions(worker, ledger, folders, crews, end)
+    trainings = Trainings(worker, ledger, folders, stores, Machine.of(settings), end)
     ended = _until_told(supervised)
     roster.enter(worker, str(device))
-    _launch(url, worker, portions)
+    _launch(url, worker, portions, trainings, settings)
     log.info("worker ready", extra={"fields": {"worker": worker, "device": str(device)}})
-    _keep_house(worker, roster, portions, ended)
+    _keep_house(worker, roster, ledger, [portions, trainings], ended)
     roster.leave(worker)
     sys.stderr.flush()
     os._exit(0)  # what is in hand is begun anew by others; threads in the middle of a scan are not waited for
 
 
-def _launch(url: str, worker: str, portions: Portions) -> None:
+def _launch(url: str, worker: str, portions: Portions, trainings: Trainings, settings: Settings) -> None:
     """Begin to take portions from the queue."""
+    ledger, secret = portions.ledger, settings.webhook_secret.get_secret_value()
 
     def segment(job: str, items: Sequence[int]) -> None:
         portions.run(job, items)
+
+    def train(job: str, items: Sequence[int]) -> None:
+        trainings.run(job)
+
+    @DBOS.step(name="deliver", retries_allowed=True, interval_seconds=2, max_attempts=TELL_TIMES, backoff_rate=3)
+    def deliver(job: str) -> None:
+        found = ledger.job(job)
+        webhook = json.loads(found.order).get("webhook")
+        if webhook is not None:
+            send(webhook, Message.of(found, ledger.counts([job])[job]), secret, settings.webhook_trusted_hosts)
+
+    def tell(job: str) -> None:
+        deliver(job)
 
     DBOS(
         config=DBOSConfig(
@@ -74,19 +100,26 @@ def _launch(url: str, worker: str, portions: Portions) -> None:
         )
     )
     DBOS.workflow(name=SEGMENT, max_recovery_attempts=RECOVERIES)(segment)
-    DBOS.listen_queues([SEGMENT])
+    DBOS.workflow(name=TRAIN, max_recovery_attempts=RECOVERIES)(train)
+    DBOS.workflow(name=TELL, max_recovery_attempts=RECOVERIES)(tell)
+    DBOS.listen_queues([SEGMENT, TRAIN, TELL])
     DBOS.launch()
+    DBOS.register_queue(TRAIN, worker_concurrency=1, polling_interval_sec=1.0)
+    DBOS.register_queue(TELL, worker_concurrency=8, polling_interval_sec=1.0)
     DBOS.register_queue(SEGMENT, worker_concurrency=AT_ONCE, polling_interval_sec=POLL_S)
 
 
-def _keep_house(worker: str, roster: Roster, portions: Portions, ended: threading.Event) -> None:
+def _keep_house(
+    worker: str, roster: Roster, ledger: Ledger, hands: Sequence[Portions | Trainings], ended: threading.Event
+) -> None:
     """Beat, take over from the dead, and end what was cancelled."""
     since = BEAT_S
     while not ended.wait(LOOK_S):
         since += LOOK_S
         try:
-            for job in portions.ledger.cancelled(portions.jobs):
-                portions.cancel(job)
+            for hand in hands:
+                for job in ledger.cancelled(hand.jobs):
+                    hand.cancel(job)
             if since >= BEAT_S:
                 since = 0.0
                 if not roster.beat(worker):

@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from skipseg.service.jobs import answers
 from skipseg.service.jobs.answers import ItemPage, JobAnswer, JobPage
 from skipseg.service.jobs.events import EVENTS, EXAMPLE, events_of
-from skipseg.service.jobs.orders import SegmentOrder
+from skipseg.service.jobs.orders import JobOrder, TrainJobOrder
 from skipseg.service.jobs.packing import rows_of, zipped
 from skipseg.service.problems import documented
 from skipseg.service.state import ServerDep
@@ -36,16 +36,18 @@ def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
 @router.post(
     "/jobs",
     status_code=202,
-    summary="Segment many scans; they will be done, whatever dies meanwhile",
+    summary="Segment many scans, or train; it will be done, whatever dies meanwhile",
     responses=documented(400, 404, 409, 413, 422, 503),
 )
 def make_job(
-    order: SegmentOrder, server: ServerDep, response: Response, idempotency_key: IdempotencyKey = None
+    order: JobOrder, server: ServerDep, response: Response, idempotency_key: IdempotencyKey = None
 ) -> JobAnswer:
-    model = server.models.pick(order.model)
-    job = server.jobs.submit(order, model, None, idempotency_key)
+    if isinstance(order, TrainJobOrder):
+        job = server.jobs.submit_training(order, None, idempotency_key)
+    else:
+        job = server.jobs.submit(order, server.models.pick(order.model), None, idempotency_key)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return answers.job(server.jobs.ledger, job)
+    return answers.job(server.jobs.ledger, server.jobs.folders, job)
 
 
 @router.get("/jobs", summary="Jobs, the newest first", responses=documented(422, 503))
@@ -54,15 +56,15 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[float | None, Query(description="`made` of the last job of the page before")] = None,
 ) -> JobPage:
-    return answers.jobs(server.jobs.ledger, server.jobs.ledger.jobs(limit, before))
+    return answers.jobs(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.jobs(limit, before))
 
 
 @router.get("/jobs/{id}", summary="Where a job stands", responses=documented(404, 422, 503))
 def show_job(id: str, server: ServerDep) -> JobAnswer:
-    return answers.job(server.jobs.ledger, server.jobs.ledger.job(id))
+    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.job(id))
 
 
-@router.get("/jobs/{id}/items", summary="What became of each scan", responses=documented(404, 422, 503))
+@router.get("/jobs/{id}/items", summary="What became of each scan", responses=documented(404, 409, 422, 503))
 def list_items(
     id: str,
     server: ServerDep,
@@ -94,14 +96,14 @@ def show_mask(id: str, item: int, server: ServerDep) -> Response:
 )
 async def job_events(id: str, server: ServerDep) -> StreamingResponse:
     await to_thread.run_sync(server.jobs.ledger.job, id)
-    return StreamingResponse(events_of(server.jobs.ledger, id), media_type="text/event-stream")
+    return StreamingResponse(events_of(server.jobs.ledger, server.jobs.folders, id), media_type="text/event-stream")
 
 
 @router.get(
     "/jobs/{id}/results.csv",
     summary="A row a scan, those that are done so far",
     response_class=StreamingResponse,
-    responses={**_file("text/csv"), **documented(404, 422, 503)},
+    responses={**_file("text/csv"), **documented(404, 409, 422, 503)},
 )
 def results_csv(id: str, server: ServerDep) -> StreamingResponse:
     job = server.jobs.ledger.job(id)
@@ -112,7 +114,7 @@ def results_csv(id: str, server: ServerDep) -> StreamingResponse:
     "/jobs/{id}/results.zip",
     summary="The masks so far, under the names of their scans, and results.csv",
     response_class=StreamingResponse,
-    responses={**_file("application/zip"), **documented(404, 422, 503)},
+    responses={**_file("application/zip"), **documented(404, 409, 422, 503)},
 )
 def results_zip(id: str, server: ServerDep) -> StreamingResponse:
     job = server.jobs.ledger.job(id)
@@ -123,7 +125,7 @@ def results_zip(id: str, server: ServerDep) -> StreamingResponse:
 
 @router.post("/jobs/{id}/cancel", summary="End a job; what is done stays", responses=documented(404, 409, 422, 503))
 def cancel_job(id: str, server: ServerDep) -> JobAnswer:
-    return answers.job(server.jobs.ledger, server.jobs.ledger.cancel(id))
+    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.cancel(id))
 
 
 @router.post(
@@ -133,7 +135,7 @@ def cancel_job(id: str, server: ServerDep) -> JobAnswer:
     responses=documented(404, 409, 422, 503),
 )
 def retry_job(id: str, server: ServerDep) -> JobAnswer:
-    return answers.job(server.jobs.ledger, server.jobs.retry(id))
+    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.retry(id))
 
 
 @router.delete("/jobs/{id}", status_code=204, summary="Delete an ended job", responses=documented(404, 409, 422, 503))

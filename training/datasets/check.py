@@ -18,7 +18,7 @@ from skipseg.training.datasets.examine import Content, Examined, examine
 from skipseg.training.datasets.layouts import EXPECTED, Listing, list_cases
 from skipseg.training.datasets.truth import INSTANCES_MEND, classes_found, look_like_instances
 
-__all__ = ["Defect", "check_dataset", "defects_json", "errors", "render_defects"]
+__all__ = ["Defect", "check_dataset", "defects_json", "errors", "examine_dataset", "render_defects"]
 
 Progress = Callable[[int, int], None]
 
@@ -31,16 +31,20 @@ def check_dataset(folder: Path, progress: Progress | None = None) -> list[Defect
 
     ``progress(done, total)`` is called after each case. Raises nothing for what the folder holds.
     """
+    return examine_dataset(folder, progress)[0]
+
+
+def examine_dataset(folder: Path, progress: Progress | None = None) -> tuple[list[Defect], list[Examined]]:
+    """The same, and what was seen of every case."""
     folder = Path(folder)
     try:
         listing = list_cases(folder)
     except DatasetError as error:
-        return [
-            Defect(code="not_a_dataset", file=".", problem=str(error), mend="arrange the files in one of the layouts")
-        ]
+        mend = "arrange the files in one of the layouts"
+        return [Defect(code="not_a_dataset", file=".", problem=str(error), mend=mend)], []
     cases = _examine_all(listing, progress)
     found = [*listing.defects, *(defect for case in cases for defect in case.defects), *_across(listing, cases)]
-    return sorted(set(found), key=lambda defect: (defect.severity, defect.code, defect.file, defect.problem))
+    return sorted(set(found), key=lambda defect: (defect.severity, defect.code, defect.file, defect.problem)), cases
 
 
 def _examine_all(listing: Listing, progress: Progress | None) -> list[Examined]:

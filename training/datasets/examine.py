@@ -61,8 +61,8 @@ def examine(folder: Path, case: Case) -> Examined:
         case,
         relative(folder, case.images[0]),
         tuple(defects),
-        images=tuple(_content(part.file, part.volume) for part in parts if part.volume),
-        label=_content(truth.file, truth.volume) if truth and truth.volume else None,
+        images=tuple(content(part.file, part.volume) for part in parts if part.volume),
+        label=content(truth.file, truth.volume) if truth and truth.volume else None,
         counts=None if values is None else {value: int((values == value).sum()) for value in sorted(distinct(values))},
         channels=image.channels if image else None,
         shape=image.geometry.shape if image else None,
@@ -148,7 +148,8 @@ def _grid(image: Volume | None, truth: _Opened | None) -> Iterator[Defect]:
         yield Defect(code="affines_differ", file=truth.file, problem=problem, mend=mend)
 
 
-def _content(file: str, volume: Volume) -> Content:
+def content(file: str, volume: Volume) -> Content:
+    """A file by what it holds, however that is stored."""
     voxels = volume.voxels + 0.0  # -0.0 becomes 0.0, so equal voxels have equal bytes
     digest = hashlib.sha256(repr(voxels.shape).encode() + np.ascontiguousarray(voxels).tobytes())
     return Content(file, digest.hexdigest(), bool(voxels.min() == voxels.max()))
