@@ -15,7 +15,20 @@ import typer
 from skipseg import __version__
 from skipseg.models.allocator import keep_freed_memory
 from skipseg.models.errors import SkipsegError
-from skipseg.service.commands import bench, compare, dataset, demo, evaluate, models, plan, segment, serve, study, train
+from skipseg.service.commands import (
+    bench,
+    compare,
+    dataset,
+    demo,
+    evaluate,
+    keys,
+    models,
+    plan,
+    segment,
+    serve,
+    study,
+    train,
+)
 
 app = typer.Typer(
     name="skipseg",
@@ -34,6 +47,7 @@ app.command()(study.study)
 app.command()(segment.segment)
 app.command()(serve.serve)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 app.add_typer(bench.app, name="bench")
 
 

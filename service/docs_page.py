@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -24,6 +26,9 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bot
   h2, th, td { border-color: #36414d }
 }
 """
+
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+CONTENT_POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def render(document: Document) -> str:
