@@ -7,11 +7,11 @@ import threading
 import time
 from typing import Any
 
-from starlette.routing import Match
+from starlette.routing import compile_path
 from starlette.types import Scope
 
 from skipseg.service.keys.audit import AuditLog
-from skipseg.service.observe import METHODS
+from skipseg.service.observe import METHODS, UNMATCHED, route_of
 from skipseg.service.record import record_of
 
 MOST_REFUSALS = 60  # lines a minute of refused authentications: a stranger must not be able to fill the disk
@@ -56,11 +56,15 @@ class Entries:
 
 
 def _action(scope: Scope) -> str:
-    """Method and template of the route, which is looked up for those who were refused before it was."""
+    """Method and template of the route, which is looked up for those who were refused on the way to it."""
     method = scope["method"] if scope["method"] in METHODS else "OTHER"
-    matches = ((route.matches(scope)[0], route) for route in scope["app"].routes)
-    route = next((route for match, route in matches if match is Match.FULL), None)
-    return f"{method} {getattr(route, 'path', 'unmatched')}"
+    route = route_of(scope) if "route" in scope else _route_meant(scope)
+    return f"{method} {route}"
+
+
+def _route_meant(scope: Scope) -> str:
+    templates = scope["app"].openapi()["paths"]
+    return next((one for one in templates if compile_path(one)[0].match(scope["path"])), UNMATCHED)
 
 
 def _target(scope: Scope, status: int) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import nullcontext
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -55,21 +57,19 @@ class Guard:
         try:
             await self._answer(scope, receive, answer.send)
         finally:
-            await answer.sync()
+            await answer.end()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             caller = await self._caller(scope)
-            self._limits.take(caller.id)
+            slot = nullcontext() if caller is VISITOR else self._limits.slot(caller.id)
         except SkipsegError as refusal:
             return await told(Request(scope), refusal)(scope, receive, send)
-        try:
+        with slot:
             await self.app(scope, receive, send)
-        finally:
-            self._limits.give_back(caller.id)
 
     async def _caller(self, scope: Scope) -> Caller:
-        """Who asks, noted for the routes and for the log."""
+        """Who asks, noted for the routes and for the audit log."""
         headers = Headers(scope=scope)
         reading = scope["method"] in READING
         is_open = reading and scope["path"] in self._opened
@@ -96,26 +96,30 @@ class _Audited:
 
     def __init__(self, scope: Scope, send: Send, entries: Entries) -> None:
         self._scope, self._send, self._entries = scope, send, entries
-        self._written = False
+        self._answered = self._written = False
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and not self._written:
+        if message["type"] == "http.response.start":
             await self._write(message["status"])
         await self._send(message)
 
-    async def _write(self, status: int) -> None:
-        refused = status in (401, 403)
-        if refused or self._scope["method"] not in READING:
-            try:
-                self._written = await run_sync(self._entries.add, self._scope, status)
-            except OSError as error:
-                log.error("audit line not kept", extra={"fields": {"reason": type(error).__name__}})
-
-    async def sync(self) -> None:
-        if not self._written:
-            return
+    async def end(self) -> None:
+        """Write down what was never answered, an error of ours; and have lines outlive the machine."""
         with anyio.CancelScope(shield=True):
-            try:
-                await run_sync(self._entries.audit.sync)
-            except OSError as error:
-                log.error("audit not synced", extra={"fields": {"reason": type(error).__name__}})
+            if not self._answered:
+                await self._write(500)
+            if self._written:
+                await self._kept(self._entries.audit.sync)
+
+    async def _write(self, status: int) -> None:
+        self._answered = True
+        if status in (401, 403) or self._scope["method"] not in READING:
+            self._written = await self._kept(partial(self._entries.add, self._scope, status)) or self._written
+
+    async def _kept(self, work: Callable[[], bool | None]) -> bool:
+        """A call that was answered stays answered when the audit log cannot be written; the other log says so."""
+        try:
+            return bool(await run_sync(work))
+        except OSError as error:
+            log.error("audit not kept", extra={"fields": {"reason": type(error).__name__}})
+            return False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from skipseg.service.refusals import TooManyRequests
@@ -29,8 +30,8 @@ class CallerLimits:
         self.per_minute, self.at_once, self._clock = per_minute, at_once, clock
         self._callers: dict[str, _Caller] = {}
 
-    def take(self, name: str) -> None:
-        """Count a request that begins; raises ``TooManyRequests``, and then nothing was counted."""
+    def slot(self, name: str) -> AbstractContextManager[None]:
+        """A request that begins, and ends with the context; raises ``TooManyRequests``, and then it was not counted."""
         caller = self._filled(name)
         if self.at_once and caller.running >= self.at_once:
             raise TooManyRequests(
@@ -39,10 +40,14 @@ class CallerLimits:
         if self.per_minute:
             self._spend(caller)
         caller.running += 1
+        return self._ended(caller)
 
-    def give_back(self, name: str) -> None:
-        """A request that was counted has ended."""
-        self._callers[name].running -= 1
+    @contextmanager
+    def _ended(self, caller: _Caller) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            caller.running -= 1
 
     def _spend(self, caller: _Caller) -> None:
         if caller.tokens < 1:
