@@ -44,7 +44,7 @@ def caller_of(scope: RequestScope) -> Caller:
 
 def declare_refusals(document: dict[str, Any]) -> None:
     """Write what every guarded call may answer into an OpenAPI document."""
-    refusals = {str(status): answer for status, answer in documented(401, 403, 429).items()}
+    refusals = {str(status): answer for status, answer in documented(401, 403, 429, 503).items()}
     for calls in document["paths"].values():
         for call in calls.values():
             if "security" in call:
