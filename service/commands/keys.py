@@ -13,6 +13,7 @@ from skipseg.models.errors import UsageError
 from skipseg.service.commands.options import DataFolder
 
 if TYPE_CHECKING:
+    from skipseg.service.keys.audit import AuditLog
     from skipseg.service.keys.scopes import Scope
     from skipseg.service.keys.store import KeyStore
 
@@ -24,9 +25,17 @@ DAYS = 365
 def open_store(data: Path | None) -> KeyStore:
     """The keys under ``--data``, or where the settings say."""
     from skipseg.service.keys.store import KeyStore
-    from skipseg.service.settings import load_settings
 
-    return KeyStore(load_settings(data=data).data)
+    return KeyStore(_folder(data))
+
+
+def open_audit(data: Path | None) -> AuditLog:
+    """The audit log beside them, which can be written: nothing is done that could not be written down."""
+    from skipseg.service.keys.audit import AuditLog
+
+    audit = AuditLog(_folder(data))
+    audit.open_for_good()
+    return audit
 
 
 @app.command()
@@ -42,7 +51,9 @@ def create(
     data: DataFolder = None,
 ) -> None:
     """Make a key and print it, this once: what is kept of it cannot be turned back into it."""
-    key, token = open_store(data).create(name, _scopes(scope or ["read", "segment"]), days)
+    scopes, audit = _scopes(scope or ["read", "segment"]), open_audit(data)
+    key, token = open_store(data).create(name, scopes, days)
+    _note(audit, "create", key.id)
     until = f"until {key.expires:%Y-%m-%d}" if key.expires else "until it is revoked"
     told = f"key {key.id}, for {', '.join(key.scopes)}, valid {until}; it is shown this once, so keep it now"
     print(told, file=sys.stderr)
@@ -53,13 +64,14 @@ def create(
 def list_keys(data: DataFolder = None) -> None:
     """List keys: what they may do, until when, and when they were last used."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
     now = datetime.now(UTC)
-    table = Table("id", "name", "scopes", "made", "expires", "last used", "", box=None)
+    table = Table(Column("id", no_wrap=True), "name", "scopes", "made", "expires", "last used", "", box=None)
     for key in open_store(data).keys().keys:
         dates = (_day(key.made), _day(key.expires), _minute(key.last_used))
-        table.add_row(key.id, key.name or "-", " ".join(key.scopes), *dates, key.state(now))
+        table.add_row(key.id, Text(key.name or "-"), " ".join(key.scopes), *dates, key.state(now))
     Console().print(table)
 
 
@@ -69,7 +81,21 @@ def revoke(
     data: DataFolder = None,
 ) -> None:
     """End a key for good; servers that are running refuse it from the next request on."""
-    print(f"revoked {open_store(data).revoke(key).id}")
+    audit = open_audit(data)
+    revoked = open_store(data).revoke(key)
+    _note(audit, "revoke", revoked.id)
+    print(f"revoked {revoked.id}")
+
+
+def _folder(data: Path | None) -> Path:
+    from skipseg.service.settings import load_settings
+
+    return load_settings(data=data).data
+
+
+def _note(audit: AuditLog, command: str, key: str) -> None:
+    audit.append({"caller": "command line", "action": f"skipseg keys {command}", "target": key})
+    audit.sync()
 
 
 def _scopes(given: list[str]) -> tuple[Scope, ...]:

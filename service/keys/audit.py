@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from skipseg.service.keys.owner import hand_to_owner_of
+
 FILE = "audit.jsonl"
 
 
@@ -45,6 +47,7 @@ class AuditLog:
     def _opened(self) -> Iterator[int]:
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
+            hand_to_owner_of(self.path.parent, self.path)
             yield descriptor
         finally:
             os.close(descriptor)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.routing import compile_path
 from starlette.types import Scope
 
 from skipseg.service.keys.audit import AuditLog
+from skipseg.service.logs import NAME
 from skipseg.service.observe import METHODS, UNMATCHED, route_of
 from skipseg.service.record import record_of
+
+log = logging.getLogger(NAME)
 
 MOST_REFUSALS = 60  # lines a minute of refused authentications: a stranger must not be able to fill the disk
 OURS = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -20,15 +25,18 @@ TARGETS = ("name", "version", "n", "id")  # parts of paths that are names of our
 
 
 class Entries:
-    """Writes lines; of refusals without a caller only so many a minute, and how many there were beside."""
+    """Writes lines; of refusals without a caller only so many a minute, and how many there were beside.
+
+    What was answered stays answered when a line cannot be kept; the other log says so.
+    """
 
     def __init__(self, audit: AuditLog) -> None:
-        self.audit = audit
+        self._audit = audit
         self._lock = threading.Lock()
         self._minute, self._refused, self._unwritten = 0, 0, 0
 
     def add(self, scope: Scope, status: int) -> bool:
-        """Write the line of one request; False when it was only counted. Raises ``OSError``."""
+        """Write the line of one request; False when there is none."""
         with self._lock:
             record = record_of(scope)
             if record.caller is None and not self._may_write_refusal():
@@ -43,9 +51,14 @@ class Entries:
                 "request_id": record.id,
                 "refusals_not_written": self._unwritten or None,
             }
-            self.audit.append({name: value for name, value in fields.items() if value is not None})
-            self._unwritten = 0
-            return True
+            line = {name: value for name, value in fields.items() if value is not None}
+            written = _kept(lambda: self._audit.append(line))
+            self._unwritten = 0 if written else self._unwritten
+            return written
+
+    def sync(self) -> None:
+        """Have the lines outlive the machine."""
+        _kept(self._audit.sync)
 
     def _may_write_refusal(self) -> bool:
         minute = int(time.monotonic() // 60)
@@ -53,6 +66,15 @@ class Entries:
             self._minute, self._refused = minute, 0
         self._refused += 1
         return self._refused <= MOST_REFUSALS
+
+
+def _kept(work: Callable[[], None]) -> bool:
+    try:
+        work()
+    except OSError as error:
+        log.error("audit not kept", extra={"fields": {"reason": type(error).__name__}})
+        return False
+    return True
 
 
 def _action(scope: Scope) -> str:

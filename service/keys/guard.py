@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Collection
 from contextlib import nullcontext
-from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -20,12 +19,9 @@ from skipseg.service.keys.entries import Entries
 from skipseg.service.keys.gate import Gate
 from skipseg.service.keys.limits import CallerLimits
 from skipseg.service.keys.scopes import ANONYMOUS, VISITOR, Caller
-from skipseg.service.logs import NAME
 from skipseg.service.problems import told
 from skipseg.service.record import record_of
 from skipseg.service.refusals import Forbidden
-
-log = logging.getLogger(NAME)
 
 OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
 READING = ("GET", "HEAD", "OPTIONS")
@@ -108,18 +104,10 @@ class _Audited:
         with anyio.CancelScope(shield=True):
             if not self._answered:
                 await self._write(500)
-            if self._written:
-                await self._kept(self._entries.audit.sync)
+        if self._written:  # beside what comes next: the answer has gone out, and its line is in the file already
+            asyncio.get_running_loop().run_in_executor(None, self._entries.sync)
 
     async def _write(self, status: int) -> None:
         self._answered = True
         if status in (401, 403) or self._scope["method"] not in READING:
-            self._written = await self._kept(partial(self._entries.add, self._scope, status)) or self._written
-
-    async def _kept(self, work: Callable[[], bool | None]) -> bool:
-        """A call that was answered stays answered when the audit log cannot be written; the other log says so."""
-        try:
-            return bool(await run_sync(work))
-        except OSError as error:
-            log.error("audit not kept", extra={"fields": {"reason": type(error).__name__}})
-            return False
+            self._written = await run_sync(self._entries.add, self._scope, status) or self._written

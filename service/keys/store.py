@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from skipseg.service.keys.key import Key, make_key
+from skipseg.service.keys.owner import hand_to_owner_of
 from skipseg.service.keys.scopes import Scope
 from skipseg.service.refusals import KeysUnreadable, KeyUnknown
 
@@ -91,7 +92,7 @@ class KeyStore:
         lock = self.path.with_name(f"{FILE}.lock")
         try:
             with FileLock(lock, timeout=PATIENCE_S, mode=0o600):
-                _belongs_to_the_owner_of(self.path.parent, lock)
+                hand_to_owner_of(self.path.parent, lock)
                 self._write(Keys(keys=change(self._read().keys)))
         except Timeout:
             raise KeysUnreadable(f"another process has held {FILE}.lock for {PATIENCE_S:.0f} s; try again") from None
@@ -120,7 +121,7 @@ class KeyStore:
                 file.write(keys.model_dump_json(indent=1).encode())
                 file.flush()
                 os.fsync(file.fileno())
-            _belongs_to_the_owner_of(self.path.parent, draft)
+            hand_to_owner_of(self.path.parent, draft)
             os.replace(draft, self.path)
             _sync_folder(self.path.parent)
         finally:
@@ -132,13 +133,6 @@ def _unreadable() -> KeysUnreadable:
         f"{FILE} in the data folder is damaged, or belongs to another user; nobody is let in until the user that the "
         "server runs as can read it, or it is removed and keys are made again"
     )
-
-
-def _belongs_to_the_owner_of(folder: Path, file: Path) -> None:
-    """A key that root made must be readable by the user that serves."""
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -181,6 +181,11 @@ def test_the_audit_knows_a_bearer_again_without_naming_them(issuer, trusting) ->
     assert "jane" not in (trusting.data / "audit.jsonl").read_text()
 
 
+def test_what_a_claim_stands_for_can_be_set_in_the_environment(monkeypatch) -> None:
+    monkeypatch.setenv("SKIPSEG_OIDC_SCOPES", '{"radiology": ["read", "segment"]}')
+    assert load_settings().oidc_scopes == {"radiology": ("read", "segment")}
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

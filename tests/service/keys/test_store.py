@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from skipseg.models.errors import UsageError
+from skipseg.service.keys.audit import AuditLog
 from skipseg.service.keys.key import make_key
 from skipseg.service.keys.store import KeyStore
 from skipseg.service.refusals import KeysUnreadable, KeyUnknown
@@ -102,6 +103,7 @@ def test_a_key_belongs_to_the_user_that_serves_even_when_root_makes_it(tmp_path:
     owner = 10001 if hasattr(os, "geteuid") and os.geteuid() == 0 else tmp_path.stat().st_uid
     if owner == 10001:
         os.chown(tmp_path, owner, owner)
+    AuditLog(tmp_path).open_for_good()
     KeyStore(tmp_path).create("", ("read",), days=1)
     assert {file.name: file.stat().st_uid for file in tmp_path.iterdir()}["keys.json"] == owner
     assert {file.stat().st_uid for file in tmp_path.iterdir()} == {owner}
