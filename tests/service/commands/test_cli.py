@@ -21,6 +21,7 @@ from skipseg.service.cli import run
 
 COMMANDS = ("demo", "dataset check", "dataset describe", "plan", "train", "evaluate", "segment", "serve")
 COMMANDS += tuple(f"models {name}" for name in ("list", "add", "show", "promote", "rollback", "remove"))
+COMMANDS += tuple(f"keys {name}" for name in ("create", "list", "revoke"))
 LATER = ("--workers", "dicom-seg", "rtstruct")
 
 
