@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from skipseg.service.keys.access import needs
 from skipseg.service.metrics import CONTENT_TYPE
 from skipseg.service.problems import documented
 from skipseg.service.schemas import FailedModel, Health, Readiness
@@ -25,7 +26,11 @@ async def readyz(server: ServerDep) -> Readiness:
 
 
 @router.get(
-    "/metrics", summary="Prometheus metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+    dependencies=[needs("read")],
 )
 async def metrics(server: ServerDep) -> Response:
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)
