@@ -27,6 +27,7 @@ lint: $(INSTALLED)  ## ruff: style and format
 types: $(INSTALLED)  ## mypy --strict
 	@mkdir -p .types/skipseg
 	@for room in models service training; do ln -sfn ../../$$room .types/skipseg/$$room; done
+	@ln -sfn ../../service/client .types/skipseg/client
 	@for module in __init__ __main__; do ln -sf ../../service/entry/$$module.py .types/skipseg/$$module.py; done
 	$(BIN)/mypy --strict -p skipseg
 

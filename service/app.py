@@ -12,6 +12,7 @@ from skipseg import __version__
 from skipseg.service import problems
 from skipseg.service.bounds import BodyBound
 from skipseg.service.disk import DiskBound
+from skipseg.service.examples import with_examples
 from skipseg.service.hosts import TrustedHosts
 from skipseg.service.keys.access import declare_refusals
 from skipseg.service.keys.opening import guard
@@ -33,7 +34,7 @@ class App(FastAPI):
         document = super().openapi()
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
         declare_refusals(document)
-        return document
+        return with_examples(document)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from skipseg.models import errors
 from skipseg.service import refusals
+from skipseg.service.examples import problem_example
 from skipseg.service.record import record_of
 from skipseg.service.schemas import Problem
 
@@ -120,7 +121,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The ``responses`` of a route that may answer with these problems."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema, "example": problem_example(status)}},
+        }
         for status in statuses
     }
 

@@ -1,6 +1,8 @@
 """Who may import whom: three floors, no circle, no arrow up."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -13,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 BELOW = {
     "models": (),
     "training": ("models",),
-    "service": ("models", "training"),
+    "client": (),
+    "service": ("models", "training", "client"),
     "service/entry": ("service",),
 }
 
@@ -49,6 +52,7 @@ def modules() -> Iterator[tuple[str, Path]]:
     for room in ("models", "training", "service"):
         for path in sorted((ROOT / room).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
+            parts = parts[1:] if parts[:2] == ("service", "client") else parts  # installed as skipseg.client
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
@@ -101,6 +105,13 @@ def test_parts_of_models_do_not_know_what_is_built_on_them(part: str) -> None:
         if not within(target, part) and any(within(target, above) for above in ABOVE[part])
     ]
     assert not wrong
+
+
+def test_the_client_needs_neither_torch_nor_the_server() -> None:
+    program = "import skipseg.client, sys; print(*(name.partition('.')[0] for name in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "httpx" in loaded
+    assert {"torch", "monai", "numpy", "fastapi", "starlette", "uvicorn", "sqlalchemy", "dbos"}.isdisjoint(loaded)
 
 
 def test_nothing_imports_the_command_line_but_the_entry() -> None:

@@ -37,6 +37,8 @@ def installed(path: Path) -> str:
     """``models/plan.py`` is installed as ``skipseg/models/plan.py``, ``service/entry`` as ``skipseg`` itself."""
     if path.parts[:2] == ("service", "entry"):
         return Path("skipseg", *path.parts[2:]).as_posix()
+    if path.parts[:2] == ("service", "client"):
+        return Path("skipseg", *path.parts[1:]).as_posix()
     return Path("skipseg", path).as_posix()
 
 

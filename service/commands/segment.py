@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +14,10 @@ from skipseg.service.commands.options import DataFolder, DeviceName, ModelRefere
 from skipseg.service.commands.progress import bar
 from skipseg.service.commands.segment_options import (
     AsFloats,
+    JobId,
     Overlap,
     RoiText,
+    ServerUrl,
     StoredAs,
     Tta,
     Uncertain,
@@ -48,6 +49,8 @@ def segment(
     device: DeviceName = "auto",
     precision: PrecisionName = "fast",
     data: DataFolder = None,
+    server: ServerUrl = None,
+    job: JobId = None,
 ) -> None:
     """Write the mask of each scan, on the scan's own grid; exit 1 if any failed, each named."""
     from skipseg.models.errors import UsageError
@@ -57,14 +60,20 @@ def segment(
     from skipseg.models.scans.masks import MASK_FORMATS
     from skipseg.service.commands.batch import Batch
     from skipseg.service.commands.cases import collect, refuse_overwriting
+    from skipseg.service.commands.written import files_of_one, is_one_file, possible_files
 
     if format is not None and format not in MASK_FORMATS:
         raise UsageError(f"masks are written as {', '.join(MASK_FORMATS)}; got --format {format}")
     wishes = wishes_of(tta, overlap, roi, probabilities_as or ("float16" if probabilities else None), uncertainty)
+    if server is not None or job is not None:
+        from skipseg.service.commands.remote import Wanted, refuse_what_servers_decide, segment_there
+
+        refuse_what_servers_decide(server, resume, wishes, device, precision, data)
+        return segment_there(server or "", scans, Wanted(model, out, format, tta, overlap, roi, job))
     bundle = open_model(model, open_registry(data))
     wishes.way_for(bundle.plan)  # what the model cannot do is said before anything is read
     found = collect(scans, len(bundle.plan.channels), out)
-    as_file = _is_file(out, format, len(found))
+    as_file = is_one_file(out, format, len(found))
     refuse_overwriting(found, files_of_one(out, wishes) if as_file else possible_files(found, out, format, wishes))
     predictor = load_predictor(bundle, choose_device(device), mode_of(precision))
     if as_file:
@@ -74,45 +83,7 @@ def segment(
         plan = sha256(bundle.plan.model_dump_json().encode()).hexdigest()
         told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {plan[:6]} {precision} {wishes}".strip()
         _many(found, Batch(predictor, told, out, format, wishes), resume)
-
-
-def files_of_one(out: Path, wishes: Wishes) -> Iterator[Path]:
-    """The mask and the maps beside it."""
-    from skipseg.models.scans.maps import map_path
-    from skipseg.models.scans.masks import without_suffix
-
-    yield out
-    yield from (map_path(without_suffix(out), name) for name in wishes.maps)
-
-
-def possible_files(scans: list[ScanFiles], out: Path, format: str | None, wishes: Wishes) -> Iterator[Path]:
-    """Every file that a batch may write; without a ``format`` the scans decide, which are not read yet."""
-    from skipseg.models.scans.maps import map_path
-    from skipseg.models.scans.masks import MASK_FORMATS
-    from skipseg.service.commands.results import RESULTS
-
-    yield out / RESULTS
-    suffixes = [form.suffix for name, form in MASK_FORMATS.items() if format in (None, name)]
-    if format in (None, "nifti"):
-        suffixes.append(".nii")  # of a scan that is not compressed
-    for scan in scans:
-        yield from (out / scan.name.with_name(scan.name.name + suffix) for suffix in suffixes)
-        yield from (map_path(out / scan.name, name) for name in wishes.maps)
-
-
-def _is_file(out: Path, format: str | None, scans: int) -> bool:
-    """Whether ``--out`` is the file of the one mask; a name that is no mask's is a folder's."""
-    from skipseg.models.errors import UsageError
-    from skipseg.models.scans.masks import format_of
-
-    named = None if out.is_dir() else format_of(out)
-    if named and scans > 1:
-        raise UsageError(f"--out {out} is one file, but there are {scans} scans; name a folder")
-    if named and format not in (None, named):
-        raise UsageError(
-            f"--out {out} is called like a {named} file, but --format says {format}; name one of them alone"
-        )
-    return named is not None
+    return None
 
 
 def _one(scan: ScanFiles, predictor: Predictor, out: Path, wishes: Wishes) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from skipseg.service.commands.cases import ScanFiles
 
 HOW, MORE = "How scans are shown to the network", "Beside each mask"
+THERE = "On a server"
 
 Tta = Annotated[
     bool,
@@ -51,6 +52,25 @@ Uncertain = Annotated[
     bool,
     typer.Option(
         "--uncertainty", help="NAME.uncertainty.nii.gz: entropy, 0 certain to 1 a guess.", rich_help_panel=MORE
+    ),
+]
+
+ServerUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Have this server do it; MODEL is of its registry, SKIPSEG_API_KEY the key.",
+        rich_help_panel=THERE,
+    ),
+]
+JobId = Annotated[
+    str | None,
+    typer.Option(
+        "--job",
+        metavar="ID",
+        help="Wait for a job that the same command has begun, and fetch its masks.",
+        rich_help_panel=THERE,
     ),
 ]
 

@@ -12,6 +12,7 @@ from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.results import JobFolders
 
 EVENTS = "`event: progress` with the job as `data` whenever it changes; `event: end` with the job once it has ended"
+EXAMPLE = 'event: end\ndata: {"id": "0b5c8a7f2e914d0c9d3a6c1e5f7b2a48", "state": "succeeded", ...}\n\n'
 LOOK_S = 0.5
 COMMENT_EVERY = 30  # looks without news, so that proxies keep the connection
 

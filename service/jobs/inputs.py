@@ -111,13 +111,13 @@ class Finder:
 
     def _allowed(self, path: str) -> Path:
         """A path with its links followed; no message tells what lies outside the roots."""
-        found = Path(path).resolve()
-        if not any(found.is_relative_to(root) for root in self.roots):
+        found = _resolved(path)
+        if found is None or not any(found.is_relative_to(root) for root in self.roots):
             raise UsageError(
                 "folders and files of the server may only be named under SKIPSEG_ALLOWED_ROOTS, and one of these is "
                 f"not; there are {len(self.roots)} such roots"
             )
-        if not found.exists():
+        if not os.path.exists(found):  # Path.exists raises for names that are too long
             raise UsageError("there is no such file or folder under the allowed roots")
         return found
 
@@ -154,6 +154,14 @@ def _grouped(names: Sequence[PurePosixPath], archive: str, channels: int) -> Ite
         if len(files) > max(channels, 1):
             raise UsageError("two scans of the archive would write the same mask; put them into two folders")
         yield Item(name=scan, files=tuple(sorted(files)), archive=archive)
+
+
+def _resolved(path: str) -> Path | None:
+    """A path with its links followed; None for a name that no file can have, and links that go round in a circle."""
+    try:
+        return Path(path).resolve()
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 def _stem(name: str) -> str:

@@ -29,7 +29,7 @@ async def readyz(server: ServerDep) -> Readiness:
     "/metrics",
     summary="Prometheus metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}},
+    responses={200: {"content": {"text/plain": {"example": "skipseg_queue_length 0.0"}}}},
     dependencies=[needs("read")],
 )
 async def metrics(server: ServerDep) -> Response:

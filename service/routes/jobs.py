@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 
 from skipseg.service.jobs import answers
 from skipseg.service.jobs.answers import ItemPage, JobAnswer, JobPage
-from skipseg.service.jobs.events import EVENTS, events_of
+from skipseg.service.jobs.events import EVENTS, EXAMPLE, events_of
 from skipseg.service.jobs.orders import JobOrder, TrainJobOrder
 from skipseg.service.jobs.packing import rows_of, zipped
 from skipseg.service.keys.access import caller_of, check_scope, needs
@@ -32,7 +32,7 @@ IdempotencyKey = Annotated[
 
 
 def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {media_type: {}}}}
+    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 @router.post(
@@ -101,7 +101,10 @@ def show_mask(id: str, item: int, server: ServerDep) -> Response:
     dependencies=LOOK,
     summary="Progress as server-sent events, until the job has ended",
     response_class=StreamingResponse,
-    responses={200: {"description": EVENTS, "content": {"text/event-stream": {}}}, **documented(404, 422, 503)},
+    responses={
+        200: {"description": EVENTS, "content": {"text/event-stream": {"example": EXAMPLE}}},
+        **documented(404, 422, 503),
+    },
 )
 async def job_events(id: str, server: ServerDep) -> StreamingResponse:
     await to_thread.run_sync(server.jobs.ledger.job, id)

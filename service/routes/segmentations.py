@@ -74,7 +74,7 @@ BODY = {
 MASK: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The mask, on the scan's own grid",
-        "content": {f.media_type: {} for f in MASK_FORMATS.values()},
+        "content": {f.media_type: {"schema": {"type": "string", "format": "binary"}} for f in MASK_FORMATS.values()},
     }
 }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,7 +89,7 @@ class Archive:
         for number, info in enumerate(infos, 1):
             if fault := _fault(info):
                 raise UsageError(f"file {number} of the archive {fault}; make the archive anew without it")
-        if len({os.path.normcase(info.filename) for info in infos}) < len(infos):
+        if len({os.path.normcase(PurePosixPath(info.filename)) for info in infos}) < len(infos):
             raise UsageError("two files of the archive have the same name; make it anew with each file once")
         return infos
 
@@ -113,7 +116,9 @@ def _damage_told() -> Iterator[None]:
         yield
     except (BadZipFile, LargeZipFile, EOFError, NotImplementedError, UnicodeDecodeError, ValueError) as error:
         raise ScanCorrupt("this is no zip file, or a damaged one; make it anew") from error
-    except Exception as error:
-        if type(error).__module__ == "zlib":
-            raise ScanCorrupt("a file of the archive is damaged; make it anew") from error
-        raise
+    except (zlib.error, struct.error) as error:
+        raise ScanCorrupt("a file of the archive is damaged; make it anew") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which is how a place before the beginning of the file is told
+            raise
+        raise ScanCorrupt("this is no zip file, or a damaged one; make it anew") from error

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from skipseg.models.registry import Registry
 from skipseg.service.cli import app
 
 DOCS = Path(__file__).parents[2] / "docs"
-STRICT = 'curl() { command curl --silent --show-error --fail-with-body "$@"; }\n'
+STRICT = 'set -e; curl() { command curl --silent --show-error --fail-with-body "$@"; }\n'
 
 
 def test_every_curl_line_of_the_api_document_works(tmp_path: Path, scan: bytes) -> None:
@@ -25,14 +26,15 @@ def test_every_curl_line_of_the_api_document_works(tmp_path: Path, scan: bytes) 
     if "hippocampus" not in {model.name for model in registry.models()}:
         registry.add(small_bundle(tmp_path / "bundle", name="hippocampus").folder)
     (tmp_path / "case.nii.gz").write_bytes(scan)
-    lines = curl_lines()
+    blocks = curl_blocks()
     with serving(tmp_path) as server:
         host = httpx.URL(server.url).netloc.decode()
-        for line in lines:
-            script = STRICT + line.replace("localhost:8000", host)
+        for block in blocks:
+            script = STRICT + block.replace("localhost:8000", host)
             ended = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-            assert ended.returncode == 0, f"{line}\n{ended.stdout}{ended.stderr}"
-    assert len(lines) >= 8
+            assert ended.returncode == 0, f"{block}\n{ended.stdout}{ended.stderr}"
+    assert len(blocks) >= 8
+    assert "case.nii.gz" in ZipFile(tmp_path / "results.zip").namelist()
     assert (tmp_path / "mask.nii.gz").read_bytes().startswith(b"\x1f\x8b")
     assert (tmp_path / "mask.nrrd").read_bytes().startswith(b"NRRD")
 
@@ -47,13 +49,13 @@ def test_the_command_line_document_names_every_command_and_option() -> None:
     text = (DOCS / "cli.md").read_text()
     for words, command in _commands(get_command(app), ()):
         assert f"skipseg {' '.join(words)}" in text
-        options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")}
+        shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+        options = {name for parameter in shown for name in parameter.opts if name.startswith("--")}
         assert [name for name in options - {"--help"} if name not in text] == []
 
 
-def curl_lines() -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", (DOCS / "api.md").read_text(), re.DOTALL)
-    return [line for block in blocks for line in block.strip().splitlines()]
+def curl_blocks() -> list[str]:
+    return re.findall(r"```bash\n(.*?)```", (DOCS / "api.md").read_text(), re.DOTALL)
 
 
 def _commands(command, words: tuple[str, ...]):
