@@ -11,11 +11,16 @@ from fastapi import FastAPI
 from skipseg import __version__
 from skipseg.service import problems
 from skipseg.service.bounds import BodyBound
+from skipseg.service.disk import DiskBound
 from skipseg.service.examples import with_examples
 from skipseg.service.hosts import TrustedHosts
+from skipseg.service.keys.access import declare_refusals
+from skipseg.service.keys.opening import guard
+from skipseg.service.listener import is_loopback
 from skipseg.service.observe import Observe
 from skipseg.service.routes import datasets, health, jobs, models, pages, segmentations, uploads
 from skipseg.service.schemas import Problem
+from skipseg.service.secure_headers import SecureHeaders, allow_origins
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server, open_server
 
@@ -28,11 +33,15 @@ class App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        declare_refusals(document)
         return with_examples(document)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The ASGI app; models begin to load when it starts up. Raises ``UsageError`` for a device that is not there."""
+    """The ASGI app; models begin to load when it starts up. Raises ``UsageError`` for a device that is not there.
+
+    Raises ``KeysUnreadable``, and ``OSError`` for a data folder that cannot be read or written.
+    """
     server = open_server(settings)
     app = App(
         title="skipseg",
@@ -47,10 +56,20 @@ def create_app(settings: Settings) -> FastAPI:
     for routes in (health, models, segmentations, uploads, jobs, datasets, pages):
         app.include_router(routes.router)
     problems.register(app)
-    app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger={"/v1/uploads": settings.max_archive_bytes})
-    app.add_middleware(TrustedHosts, chosen=settings.host)
-    app.add_middleware(Observe, metrics=server.metrics)  # added last, so it is outermost
+    _surround(app, server)
     return app
+
+
+def _surround(app: App, server: Server) -> None:
+    """What every request passes, innermost first; nothing of a body is read before the guard has let it in."""
+    settings = server.settings
+    app.add_middleware(DiskBound, data=settings.data, least=settings.min_free_bytes)
+    app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger={"/v1/uploads": settings.max_archive_bytes})
+    guard(app, settings)
+    allow_origins(app, settings.cors_origins)
+    app.add_middleware(TrustedHosts, chosen=settings.host, named=settings.hosts, loopback=is_loopback(settings.host))
+    app.add_middleware(Observe, metrics=server.metrics)  # outside all that refuses: that is logged and counted too
+    app.add_middleware(SecureHeaders)  # outside Observe, whose answer to an error of ours has them as well
 
 
 def _lifespan(server: Server) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -21,6 +21,7 @@ from skipseg.service.commands import (
     dataset,
     demo,
     evaluate,
+    keys,
     models,
     plan,
     segment,
@@ -48,6 +49,7 @@ app.command()(segment.segment)
 app.command()(serve.serve)
 app.command()(worker.worker)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 app.add_typer(bench.app, name="bench")
 
 

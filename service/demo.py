@@ -92,7 +92,8 @@ def _running_server(out: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command = [sys.executable, "-m", "skipseg", "serve", "--host", "127.0.0.1", "--port", "0"]
     command += ["--data", str(out / "server")]
     log = out / "server.log"
-    environment = {**os.environ, "SKIPSEG_LOG_LEVEL": "info"}  # so that the log says why, should it not become ready
+    # So that the log says why, should it not become ready; and nobody but this command asks it.
+    environment = {**os.environ, "SKIPSEG_LOG_LEVEL": "info", "SKIPSEG_OIDC_ISSUER": ""}
     with (
         log.open("wb") as lines,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=lines, env=environment) as server,

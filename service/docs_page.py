@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -24,6 +26,9 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bot
   h2, th, td { border-color: #36414d }
 }
 """
+
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+CONTENT_POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def render(document: Document) -> str:
@@ -50,10 +55,16 @@ def _calls(document: Document) -> Iterator[str]:
             yield f'<section id="{escape(call["operationId"])}">'
             yield f'<h2><span class="verb">{verb.upper()}</span> <code>{escape(path)}</code></h2>'
             yield f"<p>{escape(call.get('summary', ''))}. {escape(call.get('description', ''))}</p>"
+            yield from _scopes(call)
             yield from _parameters(call)
             yield from _parts(call)
             yield from _answers(call)
             yield "</section>"
+
+
+def _scopes(call: Document) -> Iterator[str]:
+    for scope in (scope for scheme in call.get("security", []) for scopes in scheme.values() for scope in scopes):
+        yield f"<p>Needs a key with the scope <code>{escape(scope)}</code>, where keys were made.</p>"
 
 
 def _parameters(call: Document) -> Iterator[str]:

@@ -18,17 +18,22 @@ OWN = ("localhost", "127.0.0.1", "::1")
 
 
 class TrustedHosts:
-    """ASGI middleware; a request whose ``Host`` is neither the ``chosen`` address nor a loopback name gets a 400."""
+    """ASGI middleware; a request whose ``Host`` is not the ``chosen`` address, ``named``, or loopback gets a 400.
 
-    def __init__(self, app: ASGIApp, chosen: str) -> None:
+    A server that others reach is protected by keys, which no browser sends by itself, and answers under any name until
+    it is told its names.
+    """
+
+    def __init__(self, app: ASGIApp, chosen: str, named: Iterable[str] = (), loopback: bool = True) -> None:
         self.app = app
-        self.names = {_in_header(name) for name in (*OWN, chosen)}
+        self.names = {_in_header(name) for name in (*OWN, chosen, *named)}
+        self.any = not loopback and not tuple(named)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._trusts(scope["headers"]):
+        if scope["type"] != "http" or self.any or self._trusts(scope["headers"]):
             return await self.app(scope, receive, send)
         names = ", ".join(sorted(self.names))
-        detail = f"the header Host must be one of {names}, with any port; a proxy in front must send one of these"
+        detail = f"the header Host must be one of {names}, with any port; SKIPSEG_HOSTS adds names"
         title, code = "The request is meant for another host", "host_unknown"
         await problem(Request(scope), 400, title, detail, code)(scope, receive, send)
 

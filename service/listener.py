@@ -9,17 +9,13 @@ import socket
 from skipseg.models.errors import UsageError
 
 
-def refuse_unless_loopback(host: str) -> None:
-    """Raise ``UsageError`` unless every address of ``host`` is this machine's own."""
+def is_loopback(host: str) -> bool:
+    """Does nobody but this machine reach any address of ``host``? Raises ``UsageError`` when it has none."""
     try:
         addresses = {found[4][0] for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     except OSError:
         raise UsageError(f"--host must be an address of this machine, such as 127.0.0.1; {host!r} has none") from None
-    if not all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses):
-        raise UsageError(
-            f"{host!r} can be reached from other machines, and this version has no API keys to keep strangers out; "
-            "listen on 127.0.0.1 and put an authenticating proxy or an SSH tunnel in front"
-        )
+    return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
 
 
 def listen(host: str, port: int) -> socket.socket:

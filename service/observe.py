@@ -16,6 +16,7 @@ from skipseg.service.record import RequestRecord, open_record
 
 log = logging.getLogger(NAME)
 
+UNMATCHED = "unmatched"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -75,4 +76,4 @@ class _Answer:
 def route_of(scope: Scope) -> str:
     """The template of the route that answered, never the path itself: a path can hold anything."""
     route = scope.get("route")
-    return getattr(route, "path", None) or "unmatched"
+    return getattr(route, "path", None) or UNMATCHED

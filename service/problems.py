@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from skipseg.models import errors
+from skipseg.service import refusals
 from skipseg.service.examples import problem_example
 from skipseg.service.record import record_of
 from skipseg.service.schemas import Problem
@@ -51,6 +52,13 @@ ANSWERS: Mapping[type[errors.SkipsegError], Answer] = {
     errors.JobConflict: Answer(409, "The job's state forbids this"),
     errors.NotReady: Answer(503, "Nothing is loaded that could answer"),
     errors.QueueFull: Answer(429, "Too many scans are waiting"),
+    refusals.Unauthorized: Answer(401, "A key is needed"),
+    refusals.Forbidden: Answer(403, "The key does not reach so far"),
+    refusals.TooManyRequests: Answer(429, "This key asks for too much"),
+    refusals.KeysUnreadable: Answer(503, "The keys cannot be read"),
+    refusals.IssuerUnreachable: Answer(503, "The issuer of tokens does not answer"),
+    refusals.KeyUnknown: Answer(404, "There is no such key"),
+    refusals.DiskFull: Answer(507, "The disk is full"),
     errors.SkipsegError: Answer(422, "The request cannot be answered"),
 }
 
@@ -102,7 +110,7 @@ def internal_problem(request: Request) -> Response:
 
 def register(app: FastAPI) -> None:
     """Make every error of the app a problem document."""
-    app.add_exception_handler(errors.SkipsegError, _told)
+    app.add_exception_handler(errors.SkipsegError, _answered)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -121,11 +129,21 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
     }
 
 
-async def _told(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.SkipsegError)
+def told(request: Request, error: errors.SkipsegError) -> Response:
+    """The response to an error, as the table has it."""
     answer = answer_for(error)
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.QueueFull) else None
-    return problem(request, answer.status, answer.title, str(error), error.code, headers, error.extension())
+    return problem(request, answer.status, answer.title, str(error), error.code, _headers(error), error.extension())
+
+
+def _headers(error: errors.SkipsegError) -> Mapping[str, str]:
+    if isinstance(error, errors.QueueFull | refusals.TooManyRequests):
+        return {"Retry-After": str(error.retry_after_s)}
+    return {"WWW-Authenticate": error.challenge} if isinstance(error, refusals.Unauthorized) else {}
+
+
+async def _answered(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.SkipsegError)
+    return told(request, error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -50,6 +50,8 @@ class RequestRecord:
     id: str
     stages: Stages = field(default_factory=Stages)
     model: str | None = None
+    caller: str | None = None  # who was let in, as the audit log names them
+    target: str | None = None  # what a changing call was about, when it is not the model: a job's id, for one
     shape: tuple[int, ...] | None = None  # channels, X, Y, Z
     code: str | None = None  # of the problem, when there is one
 

@@ -12,15 +12,19 @@ import uvicorn
 from skipseg import __version__
 from skipseg.service import logs
 from skipseg.service.app import create_app
-from skipseg.service.listener import listen, refuse_unless_loopback, url_of
+from skipseg.service.keys.binding import refuse_unguarded
+from skipseg.service.listener import listen, url_of
 from skipseg.service.settings import Settings
 
 GRACE_S = 30  # for requests under way when the server is told to end
 
 
 def serve(settings: Settings) -> None:
-    """Listen and answer until interrupted; raises ``UsageError`` for an address that cannot be had."""
-    refuse_unless_loopback(settings.host)
+    """Listen and answer until interrupted; raises ``UsageError`` for an address that cannot be had.
+
+    Raises ``KeysUnreadable`` as well, and ``OSError`` for a data folder that cannot be used.
+    """
+    refuse_unguarded(settings)
     app = create_app(settings)
     with listen(settings.host, settings.port) as listener:
         logs.configure(settings.log_level)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -18,9 +19,23 @@ from pydantic_settings import (
 
 from skipseg.models.errors import UsageError
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
+from skipseg.service.keys.addresses import is_origin, is_safe
+from skipseg.service.keys.scopes import SCOPES, Scope
 
 PREFIX = "SKIPSEG_"
 FILE_VARIABLE = "SKIPSEG_SETTINGS_FILE"
+
+
+def _words(given: object) -> object:
+    """What the environment separates by commas, as a list."""
+    return [word.strip() for word in given.split(",") if word.strip()] if isinstance(given, str) else given
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+def _own_names() -> dict[str, tuple[Scope, ...]]:
+    return {f"skipseg:{scope}": (scope,) for scope in SCOPES}
 
 
 class Settings(BaseSettings):
@@ -34,7 +49,7 @@ class Settings(BaseSettings):
     )
     host: str = Field(
         default="127.0.0.1",
-        description="Address to listen on. There are no API keys yet, so only loopback addresses are allowed.",
+        description="Address to listen on. One that other machines reach needs an API key or an issuer.",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     device: str = Field(
@@ -70,6 +85,50 @@ class Settings(BaseSettings):
     )
     max_channels: int = Field(
         default=DEFAULT_LIMITS.channels, ge=1, description="Most channels, and so most parts, of one scan."
+    )
+    min_free_bytes: int = Field(
+        default=1 << 30,
+        ge=0,
+        description="Bytes that stay free on the disks of `SKIPSEG_DATA` and of uploads; an upload that would take "
+        "them is told 507. 0: not looked at.",
+    )
+    requests_per_minute: int = Field(
+        default=6000,
+        ge=0,
+        description="Most requests a minute with one key, all of them in one go if it was idle; a further one is told "
+        "429 and when to come back. 0: no limit.",
+    )
+    concurrent_requests: int = Field(
+        default=32, ge=0, description="Most requests with one key under way at once. 0: no limit."
+    )
+    hosts: Names = Field(
+        default=(),
+        description="Names, beside its address and loopback's, by which requests may call the server in the header "
+        "`Host`, separated by commas. Empty, and listening where other machines reach it: any name.",
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="Origins, such as `https://viewer.example`, whose pages may use the server, separated by commas. "
+        "Empty: none but its own.",
+    )
+    open_metrics: bool = Field(
+        default=False, description="Whether `/metrics` answers those without a key, even when there are keys."
+    )
+    oidc_issuer: str = Field(
+        default="",
+        description="URL of the OpenID Connect issuer whose bearer tokens count beside keys. Empty: none.",
+    )
+    oidc_audience: str = Field(
+        default="", description="What the claim `aud` of a token must name; needed with an issuer."
+    )
+    oidc_claim: str = Field(
+        default="scope",
+        description="The claim of a token that says what its bearer may do: words, or a list. Dots lead into claims "
+        "inside claims, as in `realm_access.roles`.",
+    )
+    oidc_scopes: dict[str, tuple[Scope, ...]] = Field(
+        default_factory=_own_names,
+        description="JSON: which scopes each value of that claim stands for.",
     )
     queue_size: int = Field(
         default=16,
@@ -133,6 +192,23 @@ class Settings(BaseSettings):
         description="The least important log lines to write; every request is one line at `info`. "
         "Where the server listens is written at every level.",
     )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_whole(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [origin for origin in origins if not is_origin(origin)]:
+            raise ValueError(f"an origin is scheme://host or scheme://host:port, and never *; got {wrong[0]}")
+        return origins
+
+    @model_validator(mode="after")
+    def _issuer_is_safe(self) -> Settings:
+        if self.oidc_issuer and not is_safe(self.oidc_issuer):
+            raise ValueError("SKIPSEG_OIDC_ISSUER must be an https URL, or an http one of this machine")
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError(
+                "SKIPSEG_OIDC_AUDIENCE is needed with an issuer: its tokens for others must not count here"
+            )
+        return self
 
     @property
     def limits(self) -> Limits:

@@ -13,9 +13,10 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartParser
 
-from skipseg.models.errors import NotReady, UsageError
+from skipseg.models.errors import UsageError
 from skipseg.models.scans.limits import Limits
 from skipseg.service.logs import NAME
+from skipseg.service.refusals import DiskFull
 
 log = logging.getLogger(NAME)
 
@@ -27,7 +28,7 @@ OTHER_FIELDS = 16  # form fields beside the scans that are put up with
 async def uploaded_scans(request: Request, limits: Limits) -> AsyncIterator[list[UploadFile]]:
     """The parts called ``scan`` in order, spooled to disk when they are large, and gone afterwards.
 
-    Raises ``UsageError`` when the body is no multipart form or has no such part, ``NotReady`` when the disk is full.
+    Raises ``UsageError`` when the body is no multipart form or has no such part, ``DiskFull`` when the disk is.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise UsageError(f"send the scan as the part {PART!r} of multipart/form-data, such as: curl -F {PART}=@FILE")
@@ -43,7 +44,7 @@ async def _read_form(request: Request, most: int) -> FormData:
         return await request.form(max_files=most, max_fields=OTHER_FIELDS)
     except OSError as error:
         log.error("upload not kept", extra={"fields": {"reason": os.strerror(error.errno or 0)}})
-        raise NotReady("the server's disk could not keep the upload; free space there, or try again later") from None
+        raise DiskFull("the server's disk could not keep the upload; free space there, or try again later") from None
 
 
 def _scans(form: FormData) -> list[UploadFile]:

@@ -93,8 +93,8 @@ class Servers:
     def _ours(self) -> tuple[list[str], Mapping[str, str]]:
         command = [sys.executable, "-m", "skipseg", "serve", "--host", "127.0.0.1", "--port", "0"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        chosen = {f"{PREFIX}PRECISION": self.mode, f"{PREFIX}DEVICE": self.device}
-        return [*command, "--data", str(self._data)], environment | chosen
+        chosen = {"PRECISION": self.mode, "DEVICE": self.device, "REQUESTS_PER_MINUTE": "0", "CONCURRENT_REQUESTS": "0"}
+        return [*command, "--data", str(self._data)], environment | {PREFIX + name: v for name, v in chosen.items()}
 
     def _plain(self) -> tuple[list[str], Mapping[str, str]]:
         command = [sys.executable, "-m", "skipseg.service.bench.plain_server", str(self.subject.folder)]

@@ -10,17 +10,17 @@ from skipseg.service.commands.options import DataFolder
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Loopback address to listen on. Default: 127.0.0.1.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one. Default: 8000.")] = None,
     data: DataFolder = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")] = None,
 ) -> None:
     """Serve the live models of the registry over HTTP; what is not given comes from SKIPSEG_* (docs/settings.md)."""
-    from skipseg.service.listener import refuse_unless_loopback
+    from skipseg.service.keys.binding import refuse_unguarded
     from skipseg.service.settings import load_settings
 
     settings = load_settings(host=host, port=port, data=data, device=device)
-    refuse_unless_loopback(settings.host)  # said at once, before torch is imported
+    refuse_unguarded(settings)  # said at once, before torch is imported
 
     from skipseg.service.server import serve as run
 

@@ -11,13 +11,14 @@ from skipseg.service.datasets.contents import CASE_NAME, CaseFiles, Contents
 from skipseg.service.datasets.parts import IMAGE, LABEL, read_case_form, written
 from skipseg.service.datasets.schemas import CaseAnswer, DatasetDetails, DatasetSummary, Freeze, NewDataset
 from skipseg.service.datasets.store import DatasetStore
+from skipseg.service.keys.access import caller_of, needs
 from skipseg.service.problems import documented
 from skipseg.service.state import Server, ServerDep
 from skipseg.service.store.archives import ArchiveLimits
 from skipseg.training.datasets.check import check_dataset
 from skipseg.training.datasets.description import Description
 
-router = APIRouter(prefix="/v1", tags=["datasets"])
+router = APIRouter(prefix="/v1", tags=["datasets"], dependencies=[needs("train")])
 
 CaseInPath = Annotated[str, Path(pattern=f"^{CASE_NAME.pattern}$", description="1 to 64 letters, digits, - and _")]
 Check = Annotated[
@@ -48,7 +49,7 @@ BODY = {
 
 def who(request: Request) -> str:
     """Whom the trail names: the id of the request's key, when it has one."""
-    return str(getattr(request.state, "key_id", None) or "anonymous")
+    return caller_of(request.scope).id
 
 
 @router.post(

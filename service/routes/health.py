@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from skipseg.service.keys.access import needs
 from skipseg.service.metrics import CONTENT_TYPE
 from skipseg.service.problems import documented
 from skipseg.service.schemas import FailedModel, Health, Readiness
@@ -29,6 +30,7 @@ async def readyz(server: ServerDep) -> Readiness:
     summary="Prometheus metrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"example": "skipseg_queue_length 0.0"}}}},
+    dependencies=[needs("read")],
 )
 async def metrics(server: ServerDep) -> Response:
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)

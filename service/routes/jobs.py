@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from skipseg.service.jobs import answers
@@ -13,10 +13,12 @@ from skipseg.service.jobs.answers import ItemPage, JobAnswer, JobPage
 from skipseg.service.jobs.events import EVENTS, EXAMPLE, events_of
 from skipseg.service.jobs.orders import JobOrder, TrainJobOrder
 from skipseg.service.jobs.packing import rows_of, zipped
+from skipseg.service.keys.access import caller_of, check_scope, needs
 from skipseg.service.problems import documented
-from skipseg.service.state import ServerDep
+from skipseg.service.state import Server, ServerDep
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
+LOOK, WORK = [needs("read", "segment", "train")], [needs("segment", "train")]
 
 IdempotencyKey = Annotated[
     str | None,
@@ -36,21 +38,24 @@ def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
 @router.post(
     "/jobs",
     status_code=202,
+    dependencies=WORK,
     summary="Segment many scans, or train; it will be done, whatever dies meanwhile",
     responses=documented(400, 404, 409, 413, 422, 503),
 )
 def make_job(
-    order: JobOrder, server: ServerDep, response: Response, idempotency_key: IdempotencyKey = None
+    order: JobOrder, request: Request, server: ServerDep, response: Response, idempotency_key: IdempotencyKey = None
 ) -> JobAnswer:
+    caller = caller_of(request.scope)
+    check_scope(caller, order.kind)
     if isinstance(order, TrainJobOrder):
-        job = server.jobs.submit_training(order, None, idempotency_key)
+        job = server.jobs.submit_training(order, caller.id, idempotency_key)
     else:
-        job = server.jobs.submit(order, server.models.pick(order.model), None, idempotency_key)
+        job = server.jobs.submit(order, server.models.pick(order.model), caller.id, idempotency_key)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return answers.job(server.jobs.ledger, server.jobs.folders, job)
 
 
-@router.get("/jobs", summary="Jobs, the newest first", responses=documented(422, 503))
+@router.get("/jobs", dependencies=LOOK, summary="Jobs, the newest first", responses=documented(422, 503))
 def list_jobs(
     server: ServerDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -59,12 +64,17 @@ def list_jobs(
     return answers.jobs(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.jobs(limit, before))
 
 
-@router.get("/jobs/{id}", summary="Where a job stands", responses=documented(404, 422, 503))
+@router.get("/jobs/{id}", dependencies=LOOK, summary="Where a job stands", responses=documented(404, 422, 503))
 def show_job(id: str, server: ServerDep) -> JobAnswer:
     return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.job(id))
 
 
-@router.get("/jobs/{id}/items", summary="What became of each scan", responses=documented(404, 409, 422, 503))
+@router.get(
+    "/jobs/{id}/items",
+    dependencies=[needs("segment")],
+    summary="What became of each scan",
+    responses=documented(404, 409, 422, 503),
+)
 def list_items(
     id: str,
     server: ServerDep,
@@ -76,6 +86,7 @@ def list_items(
 
 @router.get(
     "/jobs/{id}/items/{item}/mask",
+    dependencies=[needs("segment")],
     summary="The mask of one scan",
     response_class=Response,
     responses={**_file("application/octet-stream"), **documented(404, 409, 422, 503)},
@@ -87,6 +98,7 @@ def show_mask(id: str, item: int, server: ServerDep) -> Response:
 
 @router.get(
     "/jobs/{id}/events",
+    dependencies=LOOK,
     summary="Progress as server-sent events, until the job has ended",
     response_class=StreamingResponse,
     responses={
@@ -101,6 +113,7 @@ async def job_events(id: str, server: ServerDep) -> StreamingResponse:
 
 @router.get(
     "/jobs/{id}/results.csv",
+    dependencies=[needs("segment")],
     summary="A row a scan, those that are done so far",
     response_class=StreamingResponse,
     responses={**_file("text/csv"), **documented(404, 409, 422, 503)},
@@ -112,6 +125,7 @@ def results_csv(id: str, server: ServerDep) -> StreamingResponse:
 
 @router.get(
     "/jobs/{id}/results.zip",
+    dependencies=[needs("segment")],
     summary="The masks so far, under the names of their scans, and results.csv",
     response_class=StreamingResponse,
     responses={**_file("application/zip"), **documented(404, 409, 422, 503)},
@@ -123,21 +137,41 @@ def results_zip(id: str, server: ServerDep) -> StreamingResponse:
     return StreamingResponse(content, media_type="application/zip", headers=headers)
 
 
-@router.post("/jobs/{id}/cancel", summary="End a job; what is done stays", responses=documented(404, 409, 422, 503))
-def cancel_job(id: str, server: ServerDep) -> JobAnswer:
+@router.post(
+    "/jobs/{id}/cancel",
+    dependencies=WORK,
+    summary="End a job; what is done stays",
+    responses=documented(404, 409, 422, 503),
+)
+def cancel_job(id: str, request: Request, server: ServerDep) -> JobAnswer:
+    _check_kind(request, server, id)
     return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.cancel(id))
 
 
 @router.post(
     "/jobs/{id}/retry",
+    dependencies=WORK,
     status_code=202,
     summary="Do again what failed, or what a cancelled job left",
     responses=documented(404, 409, 422, 503),
 )
-def retry_job(id: str, server: ServerDep) -> JobAnswer:
+def retry_job(id: str, request: Request, server: ServerDep) -> JobAnswer:
+    _check_kind(request, server, id)
     return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.retry(id))
 
 
-@router.delete("/jobs/{id}", status_code=204, summary="Delete an ended job", responses=documented(404, 409, 422, 503))
-def delete_job(id: str, server: ServerDep) -> None:
+@router.delete(
+    "/jobs/{id}",
+    dependencies=WORK,
+    status_code=204,
+    summary="Delete an ended job",
+    responses=documented(404, 409, 422, 503),
+)
+def delete_job(id: str, request: Request, server: ServerDep) -> None:
+    _check_kind(request, server, id)
     server.jobs.remove(id)
+
+
+def _check_kind(request: Request, server: Server, id: str) -> None:
+    """Who may not order a kind of job may not end one either."""
+    check_scope(caller_of(request.scope), server.jobs.ledger.job(id).kind)

@@ -9,6 +9,7 @@ from skipseg.models.bundle import BundleManifest
 from skipseg.models.errors import SkipsegError
 from skipseg.models.registry import RegisteredModel
 from skipseg.models.scans.masks import MASK_FORMATS
+from skipseg.service.keys.access import needs
 from skipseg.service.loading import Loaded
 from skipseg.service.problems import documented
 from skipseg.service.schemas import (
@@ -23,7 +24,7 @@ from skipseg.service.schemas import (
 )
 from skipseg.service.state import Server, ServerDep
 
-router = APIRouter(prefix="/v1", tags=["models"])
+router = APIRouter(prefix="/v1", tags=["models"], dependencies=[needs("read")])
 
 
 @router.get("/models", summary="The models of the registry: what goes in, what comes out, how good they are")

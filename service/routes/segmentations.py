@@ -12,6 +12,7 @@ from skipseg.models.inference.wishes import Wishes
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.models.scans.roi import Roi
 from skipseg.service.disconnect import unless_gone
+from skipseg.service.keys.access import needs
 from skipseg.service.negotiation import mask_format
 from skipseg.service.problems import documented
 from skipseg.service.record import record_of
@@ -19,7 +20,7 @@ from skipseg.service.segmentation import WrittenMask
 from skipseg.service.state import ServerDep
 from skipseg.service.uploads import PART, uploaded_scans
 
-router = APIRouter(prefix="/v1", tags=["segmentations"])
+router = APIRouter(prefix="/v1", tags=["segmentations"], dependencies=[needs("segment")])
 
 ModelName = Annotated[
     str | None,
@@ -82,7 +83,7 @@ MASK: dict[int | str, dict[str, Any]] = {
     "/segmentations",
     summary="Segment one scan",
     response_class=Response,
-    responses={**MASK, **documented(400, 404, 406, 409, 413, 415, 422, 429, 503)},
+    responses={**MASK, **documented(400, 404, 406, 409, 413, 415, 422, 429, 503, 507)},
     openapi_extra=BODY,
 )
 async def segment(

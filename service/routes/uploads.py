@@ -7,13 +7,14 @@ from datetime import datetime
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
+from skipseg.service.keys.access import needs
 from skipseg.service.problems import documented
 from skipseg.service.receiving import PART, receive_file
 from skipseg.service.schemas import Answered
 from skipseg.service.state import ServerDep
 from skipseg.service.store.uploads import CONTENT, Upload, UploadKind
 
-router = APIRouter(prefix="/v1", tags=["uploads"])
+router = APIRouter(prefix="/v1", tags=["uploads"], dependencies=[needs("segment", "train")])
 
 BODY = {
     "requestBody": {

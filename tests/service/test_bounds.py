@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_is_told_and_survived(tmp_path, scan) -> None:
     with serving(tmp_path) as server, server.client() as client:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1_100_000, 1_100_000))
         full = client.post(PATH, files={"scan": bytes(3_000_000)})
-        assert (full.status_code, full.json()["code"]) == (503, "not_ready")
+        assert (full.status_code, full.json()["code"]) == (507, "disk_full")
         assert "disk" in full.json()["detail"]
         assert client.post(PATH, files={"scan": scan}).status_code == 200
 

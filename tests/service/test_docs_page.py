@@ -12,6 +12,7 @@ def test_the_page_names_every_call_and_loads_nothing(client) -> None:
     page, document = client.get("/docs"), client.get("/openapi.json").json()
     assert page.headers["Content-Type"].startswith("text/html")
     assert [path for path in document["paths"] if path not in page.text] == []
+    assert "scope <code>segment</code>" in page.text
     assert not re.search(r"<script|<link|src=|https?://", page.text)
 
 

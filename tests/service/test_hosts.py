@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 
+import httpx
 import pytest
-from servers import PATIENCE_S, environment, registry_without_shipped, serving
+from keyholders import app_of
+from servers import PATIENCE_S, environment, in_thread, registry_without_shipped, serving
 
 from skipseg.service.hosts import TrustedHosts
 
@@ -30,6 +32,18 @@ def test_any_other_host_is_refused(client, host: str, path: str) -> None:
 def test_the_address_that_was_chosen_is_one_of_the_servers_names() -> None:
     assert {"127.8.8.8", "[::1]", "localhost"} <= TrustedHosts(None, "127.8.8.8").names
     assert "[::2]" in TrustedHosts(None, "::2").names
+
+
+def test_names_that_were_set_are_answered_beside_its_own(tmp_path) -> None:
+    with in_thread(app_of(tmp_path, hosts=("seg.example",))) as url, httpx.Client(base_url=url) as client:
+        hosts = ("seg.example", "SEG.example:443", "localhost", "evil.example")
+        assert [client.get("/healthz", headers={"Host": host}).status_code for host in hosts] == [200, 200, 200, 400]
+
+
+def test_where_others_reach_it_any_name_counts_until_names_are_set() -> None:
+    assert TrustedHosts(None, "0.0.0.0", loopback=False).any
+    assert not TrustedHosts(None, "0.0.0.0", named=("seg.example",), loopback=False).any
+    assert not TrustedHosts(None, "127.0.0.1").any
 
 
 def test_where_it_listens_is_said_at_every_log_level(tmp_path) -> None:

@@ -11,7 +11,7 @@ from servers import in_thread
 
 from skipseg.models import errors
 from skipseg.models.errors import SkipsegError
-from skipseg.service import problems
+from skipseg.service import problems, refusals
 from skipseg.service.logs import JsonLines
 from skipseg.service.metrics import Metrics
 from skipseg.service.observe import Observe
@@ -21,7 +21,8 @@ FIELDS = {"title", "status", "detail", "code", "request_id"}
 
 
 def every_error() -> list[type[SkipsegError]]:
-    return [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SkipsegError)]
+    named = {**vars(errors), **vars(refusals)}
+    return [kind for kind in named.values() if isinstance(kind, type) and issubclass(kind, SkipsegError)]
 
 
 @pytest.mark.parametrize("kind", every_error())

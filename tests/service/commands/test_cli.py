@@ -21,7 +21,8 @@ from skipseg.service.cli import run
 
 COMMANDS = ("demo", "dataset check", "dataset describe", "plan", "train", "evaluate", "segment", "serve")
 COMMANDS += tuple(f"models {name}" for name in ("list", "add", "show", "promote", "rollback", "remove"))
-LATER = ("--workers", "dicom-seg", "rtstruct", "keys")
+COMMANDS += tuple(f"keys {name}" for name in ("create", "list", "revoke"))
+LATER = ("--workers", "dicom-seg", "rtstruct")
 
 
 @dataclass(frozen=True)

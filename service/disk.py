@@ -1,0 +1,56 @@
+"""Room on the disk: looked for before an upload is taken, so that what is kept already can always be written on."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from skipseg.service.problems import told
+from skipseg.service.refusals import DiskFull
+
+SMALL = 1 << 20  # bytes of a body that is no form: it is kept in memory, and may be what frees the disk
+
+
+def check_disk(folders: Iterable[Path], least: int, coming: int = 0) -> None:
+    """Raise ``DiskFull`` unless every folder's disk has ``least`` bytes free beside those that are ``coming``."""
+    free = min(shutil.disk_usage(_that_is_there(folder)).free for folder in folders)
+    if free - coming < least:
+        raise DiskFull(
+            f"uploads are taken while {least:,} bytes of the server's disk stay free (SKIPSEG_MIN_FREE_BYTES); "
+            f"{free:,} are, and {coming:,} are coming; free space there, or try again later"
+        )
+
+
+class DiskBound:
+    """ASGI middleware: an upload is refused with 507, unread, when the disk for it or for what is kept is short."""
+
+    def __init__(self, app: ASGIApp, data: Path, least: int) -> None:
+        self.app = app
+        self._folders, self._least = (data, Path(tempfile.gettempdir())), least
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._least:
+            return await self.app(scope, receive, send)
+        try:
+            await self._check(Headers(scope=scope))
+        except DiskFull as error:
+            return await told(Request(scope), error)(scope, receive, send)
+        await self.app(scope, receive, send)
+
+    async def _check(self, headers: Headers) -> None:
+        announced = headers.get("content-length", "")
+        coming = int(announced) if announced.isdecimal() else 0
+        is_form = headers.get("content-type", "").startswith("multipart/form-data")
+        if is_form or coming > SMALL or "transfer-encoding" in headers:
+            await run_sync(check_disk, self._folders, self._least, coming)
+
+
+def _that_is_there(folder: Path) -> Path:
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
