@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+
+DAY_S = 24 * 3600
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,3 +40,11 @@ def settle(path: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def forget_drafts(folder: Path, prefix: str) -> None:
+    """Delete what a process that was killed a day ago or longer left half-made in a folder."""
+    for path in folder.glob(f"{prefix}*"):
+        with suppress(FileNotFoundError):  # its maker is done with it
+            if time.time() - path.stat().st_mtime > DAY_S:
+                shutil.rmtree(path, ignore_errors=True)

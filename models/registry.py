@@ -20,13 +20,13 @@ from secrets import token_hex
 from tempfile import mkdtemp
 
 from skipseg.models.bundle import Bundle, load_bundle
-from skipseg.models.durable import settle, settle_tree
+from skipseg.models.durable import forget_drafts, settle, settle_tree
 from skipseg.models.errors import ModelConflict, ModelUnknown
 from skipseg.models.pointer import Pointer, PointerFile
 
 SHIPPED = Path(__file__).parent / "shipped"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-REMOVING = ".removing-"
+ADDING, REMOVING = ".adding-", ".removing-"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ class Registry:
         self._pointer(name).read()
         versions = self.root / name / "versions"
         versions.mkdir(parents=True, exist_ok=True)
-        aside = Path(mkdtemp(prefix=".adding-", dir=versions))
+        forget_drafts(versions, ADDING)
+        aside = Path(mkdtemp(prefix=ADDING, dir=versions))
         try:
             shutil.copytree(folder, aside / "bundle")
             load_bundle(aside / "bundle")

@@ -13,7 +13,7 @@ from skipseg.service import problems
 from skipseg.service.bounds import BodyBound
 from skipseg.service.hosts import TrustedHosts
 from skipseg.service.observe import Observe
-from skipseg.service.routes import health, models, pages, segmentations, uploads
+from skipseg.service.routes import health, models, pages, registry, segmentations, uploads
 from skipseg.service.schemas import Problem
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server, open_server
@@ -43,10 +43,11 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.server = server
-    for routes in (health, models, segmentations, uploads, pages):
+    for routes in (health, models, registry, segmentations, uploads, pages):
         app.include_router(routes.router)
     problems.register(app)
-    app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger={"/v1/uploads": settings.max_archive_bytes})
+    larger = {"/v1/uploads": settings.max_archive_bytes, "/v1/models": settings.max_model_bytes}
+    app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger=larger)
     app.add_middleware(TrustedHosts, chosen=settings.host)
     app.add_middleware(Observe, metrics=server.metrics)  # added last, so it is outermost
     return app

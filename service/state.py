@@ -12,6 +12,7 @@ from skipseg.models.device_memory import free_bytes
 from skipseg.models.inference.engine import Engine
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
+from skipseg.service.exporting import Exporter
 from skipseg.service.line import Line
 from skipseg.service.loaded import LoadedModels
 from skipseg.service.metrics import Metrics
@@ -33,6 +34,7 @@ class Server:
     segmenter: Segmenter
     metrics: Metrics
     uploads: UploadStore
+    exporter: Exporter
 
 
 def open_server(settings: Settings) -> Server:
@@ -50,7 +52,8 @@ def open_server(settings: Settings) -> Server:
     room = Room(settings.scan_memory or _half_of_what_is_free(device))
     segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
     metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.references()))
-    return Server(settings, registry, engine, line, models, segmenter, metrics, UploadStore(settings.uploads))
+    uploads, exporter = UploadStore(settings.uploads), Exporter(settings.registry)
+    return Server(settings, registry, engine, line, models, segmenter, metrics, uploads, exporter)
 
 
 def _half_of_what_is_free(device: torch.device) -> int:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 from skipseg.models.bundle import Bundle, load_bundle, replacing
 from skipseg.models.durable import settle_tree
 from skipseg.models.errors import UsageError
+from skipseg.models.exports.formats import ExportFormat
 from skipseg.models.exports.monai_bundle import write_monai_bundle
 from skipseg.models.exports.onnx_model import write_onnx
-
-ExportFormat = Literal["bundle", "monai-bundle", "onnx"]
 
 
 def export(bundle: Bundle, format: ExportFormat, out: Path) -> None:

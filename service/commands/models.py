@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skipseg.service.commands.options import DataFolder
+from skipseg.service.commands.options import DataFolder, ModelReference
 
 if TYPE_CHECKING:
     from skipseg.models.registry import Registry
@@ -81,6 +81,24 @@ def remove(model: Version, data: DataFolder = None) -> None:
     name, version = _split(model)
     registry.remove(name, version)
     print(f"removed {name}@{version}")
+
+
+@app.command()
+def export(
+    model: ModelReference,
+    format: Annotated[str, typer.Option("--format", help="monai-bundle, onnx, or bundle (a copy).")],
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="The folder to write, which is not there yet.")],
+    data: DataFolder = None,
+) -> None:
+    """Write a model as others read it, held to the original before it is kept."""
+    from skipseg.models.exports.export import WRITERS, export
+    from skipseg.models.registry import open_model
+
+    chosen = next((known for known in WRITERS if known == format), None)
+    if chosen is None:
+        raise typer.BadParameter(f"expected one of {', '.join(WRITERS)}; got {format!r}", param_hint="--format")
+    export(open_model(model, open_registry(data)), chosen, out)
+    print(f"wrote {out}")
 
 
 def _split(reference: str) -> tuple[str, int]:
