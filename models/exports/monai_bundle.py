@@ -68,7 +68,7 @@ def metadata(bundle: Bundle, network: MonaiNetwork) -> dict[str, Any]:
             "inputs": {"image": _tensor(plan.tile, [channel.name for channel in plan.channels], format="magnitude")},
             "outputs": {"pred": _tensor(plan.tile, [one.name for one in manifest.labels.all], format="segmentation")},
         },
-        "skipseg": {"transforms": what_has_no_transform(plan) or "all of the plan is in inference.json"},
+        "skipseg": {"left_out": what_has_no_transform(plan)},
     }
 
 

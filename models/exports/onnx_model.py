@@ -38,7 +38,7 @@ def write_onnx(bundle: Bundle, folder: Path) -> None:
     program = _translated(network, tile)
     program.model.metadata_props.update(_properties(described))
     program.save(folder / MODEL, external_data=False)
-    _hold_to_torch(folder / MODEL, network, tile)
+    hold_to_torch(folder / MODEL, network, tile)
     described.write(folder)
     shutil.copy(bundle.folder / CARD, folder)
 
@@ -77,7 +77,7 @@ def _properties(described: Described) -> dict[str, str]:
     }
 
 
-def _hold_to_torch(path: Path, network: nn.Module, tile: Tensor) -> None:
+def hold_to_torch(path: Path, network: nn.Module, tile: Tensor) -> None:
     """Raises ``BundleError`` when ONNX Runtime answers otherwise than torch does."""
     import onnxruntime
 
