@@ -26,6 +26,7 @@ log = logging.getLogger(NAME)
 
 MOST_FILES = 10_000
 DRAFT = ".receiving-"
+MONAIS = ("configs", "metadata.json")
 
 
 async def register(request: Request, registry: Registry, name: str | None, most: int) -> ModelVersion:
@@ -62,6 +63,11 @@ def _place(files: Archive) -> Path:
     """Where the bundle lies: at the root of the zip, or in one folder."""
     places = [member.name.parent for member in files.members if member.name.name == MANIFEST]
     near = [place for place in places if len(place.parts) <= 1]
+    if not near and any(member.name.parts[-2:] == MONAIS for member in files.members):
+        raise BundleError(
+            "this is a MONAI bundle: its transforms cannot be told apart from code, so it is not read; train from its "
+            "data, or add a bundle of skipseg"
+        )
     if len(near) != 1:
         raise BundleError(
             f"expected a zip of one bundle, {MANIFEST} and {WEIGHTS} at its root or in one folder; it holds {len(near)}"

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,7 @@ from starlette.background import BackgroundTask
 from skipseg.models.exports.formats import ExportFormat
 from skipseg.models.labels import Label
 from skipseg.models.registry import NAME, ModelVersion
+from skipseg.service.foreign_pages import refuse_foreign_pages
 from skipseg.service.problems import documented
 from skipseg.service.receiving import PART
 from skipseg.service.registering import register
@@ -23,7 +24,7 @@ from skipseg.service.routes.models import expected_input
 from skipseg.service.schemas import Answered, ExpectedInput
 from skipseg.service.state import Server, ServerDep
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[Depends(refuse_foreign_pages)])
 
 Number = Annotated[int, InPath(ge=1, le=10**9, description="of the version")]
 NewName = Annotated[
@@ -118,7 +119,7 @@ class Rollback(BaseModel):
     status_code=201,
     summary="Add a bundle as the next version of its name",
     description="The first version of a name is live at once; later ones wait to be promoted.",
-    responses=documented(400, 409, 413, 422, 503),
+    responses=documented(400, 403, 409, 413, 422, 503),
     openapi_extra=BODY,
 )
 async def add_version(request: Request, server: ServerDep, response: Response, name: NewName = None) -> VersionDetails:
@@ -137,7 +138,7 @@ def show_version(name: str, version: Number, server: ServerDep) -> VersionDetail
     status_code=204,
     summary="Delete a version that is not live",
     description="Its number is not given out again. Requests that it answers just now are answered.",
-    responses=documented(404, 409, 422),
+    responses=documented(403, 404, 409, 422),
 )
 def remove_version(name: str, version: Number, server: ServerDep) -> None:
     server.registry.remove(name, version)
@@ -149,7 +150,7 @@ def remove_version(name: str, version: Number, server: ServerDep) -> None:
     summary="Make a version the live one",
     description="It is verified, loaded and warm before; then it answers from the next request on. Asking twice "
     "changes nothing more.",
-    responses=documented(404, 409, 422, 429, 503),
+    responses=documented(403, 404, 409, 422, 429, 503),
 )
 async def promote(name: str, wanted: Promotion, server: ServerDep) -> LiveVersion:
     version = await to_thread.run_sync(server.registry.resolve, f"{name}@{wanted.version}")
@@ -163,7 +164,7 @@ async def promote(name: str, wanted: Promotion, server: ServerDep) -> LiveVersio
     "/{name}/rollback",
     summary="Make the version live that was live before",
     description="With `leaving` only if that one is live, so that an answer that got lost can be asked for again.",
-    responses=documented(404, 409, 422, 429, 503),
+    responses=documented(403, 404, 409, 422, 429, 503),
 )
 async def rollback(name: str, server: ServerDep, from_where: Annotated[Rollback | None, Body()] = None) -> LiveVersion:
     live = (await to_thread.run_sync(server.registry.model, name)).live

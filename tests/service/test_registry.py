@@ -116,6 +116,7 @@ def test_what_is_no_bundle_is_refused_with_the_reason_and_leaves_nothing(running
         zip_of({"readme.txt": b""}): "expected a zip of one bundle",
         zip_of({"a/b/bundle.json": manifest}): "expected a zip of one bundle",
         zip_of({"a/bundle.json": manifest, "b/bundle.json": manifest}): "it holds 2",
+        zip_of({"a/configs/metadata.json": b"{}", "a/models/model.pt": b""}): "a MONAI bundle",
         zip_of({"bundle.json": manifest}): "missing or unreadable",
         zip_of({"bundle.json": manifest, "weights.safetensors": weights[:-1] + b"x"}): "checksum",
         zip_of({"bundle.json": b'{"schema_version": 9}', "weights.safetensors": weights}): "schema version 9",
@@ -155,6 +156,16 @@ def test_what_the_registry_does_not_have_is_not_found(here, tmp_path) -> None:
         add(here, b"", name="../outside"),
     ):
         assert told(answer) == (422, "validation")
+
+
+def test_a_page_of_another_site_changes_nothing(here, tmp_path) -> None:
+    content = bundle_zip(small_bundle(tmp_path / "bundle", name="planted").folder)
+    for site in ("cross-site", "same-site"):
+        answer = here.post(MODELS, files={"file": ("bundle.zip", content)}, headers={"Sec-Fetch-Site": site})
+        assert told(answer) == (403, "forbidden")
+    assert told(here.get(f"{MODELS}/planted")) == (404, "model_unknown")
+    answer = here.post(MODELS, files={"file": ("bundle.zip", content)}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 201
 
 
 def test_a_version_that_is_damaged_on_disk_is_not_promoted(running, here, tmp_path) -> None:
