@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import mkdtemp
 from zipfile import ZIP_STORED, ZipFile
@@ -22,6 +19,7 @@ from skipseg.models.durable import forget_drafts
 from skipseg.models.errors import NotReady
 from skipseg.models.exports.formats import ExportFormat
 from skipseg.models.registry import ModelVersion
+from skipseg.service.other_process import in_other_process
 
 DRAFT = ".exporting-"
 
@@ -48,14 +46,14 @@ class Exporter:
         draft = Path(mkdtemp(prefix=DRAFT, dir=self.root))
         folder = draft / f"{version.name}-{version.version}"
         try:
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                return process.submit(_write, version.folder, format, folder).result()
-        except BaseException as error:
-            shutil.rmtree(draft, ignore_errors=True)
-            if isinstance(error, BrokenProcessPool | OSError):
-                raise NotReady(
-                    "the export did not come to its end; free memory or disk space, or try again later"
-                ) from error
+            return in_other_process(_write, version.folder, format, folder)
+        except OSError:
+            self.drop(folder)
+            raise NotReady(
+                "the server's disk could not keep the export; free space there, or try again later"
+            ) from None
+        except BaseException:
+            self.drop(folder)
             raise
 
 

@@ -17,8 +17,10 @@ from fastapi import Request
 from skipseg.models.bundle import MANIFEST, WEIGHTS
 from skipseg.models.durable import forget_drafts
 from skipseg.models.errors import BundleError, NotReady, ScanCorrupt, UsageError
+from skipseg.models.imports.monai_bundle import METADATA, as_bundle, is_monai_bundle
 from skipseg.models.registry import ModelVersion, Registry
 from skipseg.service.logs import NAME
+from skipseg.service.other_process import in_other_process
 from skipseg.service.receiving import receive_file
 from skipseg.service.store.archives import Archive, ArchiveLimits
 
@@ -26,7 +28,6 @@ log = logging.getLogger(NAME)
 
 MOST_FILES = 10_000
 DRAFT = ".receiving-"
-MONAIS = ("configs", "metadata.json")
 
 
 async def register(request: Request, registry: Registry, name: str | None, most: int) -> ModelVersion:
@@ -41,7 +42,10 @@ async def register(request: Request, registry: Registry, name: str | None, most:
 
 def _take(draft: Path, registry: Registry, name: str | None, most: int) -> ModelVersion:
     with _disk_told():
-        return registry.add(unpacked(draft / "zip", draft / "bundle", most), name)
+        bundle = unpacked(draft / "zip", draft / "bundle", most)
+        if is_monai_bundle(bundle):
+            bundle = in_other_process(as_bundle, bundle, draft / "imported")
+        return registry.add(bundle, name)
 
 
 def unpacked(archive: Path, into: Path, most: int) -> Path:
@@ -61,16 +65,14 @@ def unpacked(archive: Path, into: Path, most: int) -> Path:
 
 def _place(files: Archive) -> Path:
     """Where the bundle lies: at the root of the zip, or in one folder."""
-    places = [member.name.parent for member in files.members if member.name.name == MANIFEST]
+    names = [member.name for member in files.members]
+    places = [name.parent for name in names if name.name == MANIFEST]
+    places += [name.parent.parent for name in names if name.parts[-2:] == METADATA.parts]
     near = [place for place in places if len(place.parts) <= 1]
-    if not near and any(member.name.parts[-2:] == MONAIS for member in files.members):
-        raise BundleError(
-            "this is a MONAI bundle: its transforms cannot be told apart from code, so it is not read; train from its "
-            "data, or add a bundle of skipseg"
-        )
     if len(near) != 1:
         raise BundleError(
-            f"expected a zip of one bundle, {MANIFEST} and {WEIGHTS} at its root or in one folder; it holds {len(near)}"
+            f"expected a zip of one bundle, {MANIFEST} and {WEIGHTS} (of a MONAI bundle configs/ and models/) at its "
+            f"root or in one folder; it holds {len(near)}"
         )
     return Path(near[0])
 

@@ -79,7 +79,7 @@ def _monais(bundle: Bundle, network: nn.Module) -> MonaiNetwork:
 
     plain = getattr(nets, recipe.monai)(**recipe.arguments)
     plain.load_state_dict(network.network.state_dict(), strict=False)  # MONAI gives some weights two names, or no use
-    return MonaiNetwork(recipe.monai, _as_json(recipe.arguments), _copied(plain))
+    return MonaiNetwork(recipe.monai, as_json(recipe.arguments), _copied(plain))
 
 
 def _ours(bundle: Bundle, network: nn.Module) -> MonaiNetwork:
@@ -92,7 +92,8 @@ def _copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: values.detach().clone().contiguous() for name, values in network.state_dict().items()}
 
 
-def _as_json(arguments: dict[str, Any]) -> dict[str, Any]:
+def as_json(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON brings them back: lists for tuples."""
     return {name: _listed(value) for name, value in arguments.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,8 +46,11 @@ def add(
     name: Annotated[str | None, typer.Option(help="Register it under another name than its own.")] = None,
     data: DataFolder = None,
 ) -> None:
-    """Copy a bundle in as the next version; the first one is live at once, later ones when promoted."""
-    print(f"added {open_registry(data).add(bundle, name).reference}")
+    """Copy a bundle, or a MONAI bundle that is understood, in as the next version; the first one is live at once."""
+    from skipseg.models.imports.monai_bundle import as_bundle
+
+    with TemporaryDirectory() as aside:
+        print(f"added {open_registry(data).add(as_bundle(bundle, Path(aside) / 'imported'), name).reference}")
 
 
 @app.command()

@@ -18,7 +18,9 @@ from bundles import small_bundle, small_plan
 from servers import RunningServer, registry_without_shipped, serving
 
 from skipseg.models.bundle import load_bundle
+from skipseg.models.exports.export import export
 from skipseg.models.inference.predictor import Predictor
+from skipseg.models.networks.borrowed import SegResNetRecipe
 from skipseg.models.registry import Registry
 from skipseg.models.scans.reader import read_scan
 
@@ -116,7 +118,7 @@ def test_what_is_no_bundle_is_refused_with_the_reason_and_leaves_nothing(running
         zip_of({"readme.txt": b""}): "expected a zip of one bundle",
         zip_of({"a/b/bundle.json": manifest}): "expected a zip of one bundle",
         zip_of({"a/bundle.json": manifest, "b/bundle.json": manifest}): "it holds 2",
-        zip_of({"a/configs/metadata.json": b"{}", "a/models/model.pt": b""}): "a MONAI bundle",
+        zip_of({"a/configs/metadata.json": b"{}", "a/models/model.pt": b""}): "configs/inference.json",
         zip_of({"bundle.json": manifest}): "missing or unreadable",
         zip_of({"bundle.json": manifest, "weights.safetensors": weights[:-1] + b"x"}): "checksum",
         zip_of({"bundle.json": b'{"schema_version": 9}', "weights.safetensors": weights}): "schema version 9",
@@ -204,7 +206,16 @@ def test_a_version_goes_out_as_a_zip(here, tmp_path, format) -> None:
     expected = {"bundle": "bundle.json", "monai-bundle": "configs/metadata.json", "onnx": "model.onnx"}[format]
     assert (got / expected).is_file()
     if format == "bundle":
-        assert add(here, bundle_zip(got), name=name).json()["version"] == 2
+        assert add(here, answer.content, name=name).json()["version"] == 2
+
+
+def test_a_monai_bundle_comes_in(here, tmp_path, scan) -> None:
+    recipe = SegResNetRecipe(dimensions=3, channels=1, classes=3, features=8, down=(1, 1), up=(1,))
+    export(small_bundle(tmp_path / "bundle", small_plan(network=recipe)), "monai-bundle", tmp_path / "monai")
+    files = [path for path in (tmp_path / "monai").rglob("*") if path.is_file()]
+    content = zip_of({f"monai/{path.relative_to(tmp_path / 'monai')}": path.read_bytes() for path in files})
+    assert add(here, content, name="foreign").json()["dataset"].startswith("unknown")
+    assert segmented(here, scan, "foreign").headers["X-Skipseg-Model"] == "foreign@1"
 
 
 # -- under load
