@@ -28,6 +28,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from skipseg.models.durable import settle_tree
 from skipseg.models.errors import BundleError
 from skipseg.models.labels import Labels
 from skipseg.models.networks.ensemble import build_ensemble
@@ -216,6 +217,7 @@ def save_bundle(
         manifest = BundleManifest(weights_sha256=sha256(draft / WEIGHTS), **fields)
         (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (draft / CARD).write_text(write_card(manifest), encoding="utf-8")
+        settle_tree(draft)
     return Bundle(folder, manifest)
 
 

@@ -3,6 +3,7 @@
     ROOT/NAME/versions/1/   a bundle, immutable once added
     ROOT/NAME/live.json     {"history": [1, 2], "highest": 3}: the last entry is live, rollback drops it; the highest
                             number that a removed version had is not given out again
+    ROOT/NAME/.lock         held while a process changes the model
 
 Models that ship with skipseg are in every registry as version 1, read from the package itself. Where a registry has a
 version 1 of that name already, that one stays.
@@ -13,21 +14,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
-from errno import EEXIST, ENOTEMPTY
-from itertools import groupby
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
-
 from skipseg.models.bundle import Bundle, load_bundle
+from skipseg.models.durable import forget_drafts, settle, settle_tree
 from skipseg.models.errors import ModelConflict, ModelUnknown
+from skipseg.models.pointer import Pointer, PointerFile
 
 SHIPPED = Path(__file__).parent / "shipped"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+ADDING, REMOVING = ".adding-", ".removing-"
 
 
 @dataclass(frozen=True)
@@ -55,27 +54,6 @@ class ModelVersion:
     def open(self) -> Bundle:
         """The verified bundle; raises ``BundleError``."""
         return load_bundle(self.folder)
-
-
-class Pointer(BaseModel):
-    """What ``live.json`` holds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    history: tuple[int, ...]
-    highest: int = 0  # number that was ever removed; files of old do not say
-
-    @field_validator("history")
-    @classmethod
-    def _every_step_changes_something(cls, history: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(version for version, _ in groupby(history))
-
-    @property
-    def live(self) -> int | None:
-        return self.history[-1] if self.history else None
-
-    def with_history(self, history: Sequence[int]) -> Pointer:
-        return Pointer(history=tuple(history), highest=self.highest)
 
 
 class Registry:
@@ -107,7 +85,7 @@ class Registry:
         name, _, number = reference.partition("@")
         model = self.model(name)
         if not number and model.live is None:
-            self._pointer(name)
+            self._pointer(name).read()
             raise ModelUnknown(f"{name} has no live version; promote one of {list(model.versions)}")
         version = model.live if not number else int(number) if number.isdecimal() else None
         if version not in model.versions:
@@ -124,53 +102,75 @@ class Registry:
         name = name or bundle.manifest.name
         if not NAME.fullmatch(name):
             raise ModelConflict(f"a model's name is lower-case letters, digits, - and _ (at most 63); got {name!r}")
-        self._pointer(name)
+        self._pointer(name).read()
         versions = self.root / name / "versions"
         versions.mkdir(parents=True, exist_ok=True)
-        aside = Path(mkdtemp(prefix=".adding-", dir=versions))
+        forget_drafts(versions, ADDING)
+        aside = Path(mkdtemp(prefix=ADDING, dir=versions))
         try:
             shutil.copytree(folder, aside / "bundle")
             load_bundle(aside / "bundle")
-            added = self._take_number(name, aside / "bundle")
+            settle_tree(aside / "bundle")
+            return self._take_in(name, aside / "bundle", first_is_live)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        if first_is_live and not (pointer := self._pointer(name)).history:
-            self._write(name, pointer.with_history([added.version]))
-        return added
 
-    def promote(self, name: str, version: int) -> None:
-        """Make a version the live one; mends a damaged live.json."""
+    def promote(self, name: str, version: int) -> ModelVersion:
+        """Make a version the live one, and tell which that is; mends a damaged live.json.
+
+        Raises ``BundleError`` when it does not verify, ``ModelUnknown``.
+        """
         self.resolve(f"{name}@{version}").open()
-        pointer = Pointer(history=()) if self._is_damaged(name) else self._pointer(name)
-        self._write(name, pointer.with_history([*pointer.history, version]))
+        file = self._pointer(name)
+        with file.locked():
+            found = self.resolve(f"{name}@{version}")  # which another process may have removed by now
+            file.write(_promoted(file, version))
+        return found
 
-    def rollback(self, name: str) -> int:
-        """Make the version live that was live before; raises ``ModelConflict`` when there was none."""
+    def rollback(self, name: str, leaving: int | None = None) -> int:
+        """Make the version live that was live before, and tell which that is.
+
+        ``leaving``: only if this one is live, so that asking twice does not go back twice. Raises ``ModelConflict``
+        when another one is, or when there was none before; ``ModelUnknown``.
+        """
         self.model(name)
-        pointer = self._pointer(name)
-        if len(pointer.history) < 2:
-            raise ModelConflict(f"{name} has had one live version only; promote another one instead")
-        self._write(name, pointer.with_history(pointer.history[:-1]))
-        return pointer.history[-2]
+        file = self._pointer(name)
+        with file.locked():
+            pointer = file.read()
+            if leaving is not None and pointer.live != leaving:
+                raise ModelConflict(f"{name}@{leaving} is not live, {name}@{pointer.live} is; nothing was changed")
+            before = _before(name, pointer)
+            file.write(pointer.with_history(pointer.history[:-1]))
+        return before
+
+    def before(self, name: str) -> int:
+        """The version that ``rollback`` would make live; raises as that does."""
+        self.model(name)
+        return _before(name, self._pointer(name).read())
 
     def remove(self, name: str, version: int) -> None:
         """Delete a version; its number is not given out again. The live one goes only when it is the last there is.
 
         Raises ``ModelConflict`` when there are others than the live one, or when it ships with skipseg.
         """
-        found, model, pointer = self.resolve(f"{name}@{version}"), self.model(name), self._pointer(name)
-        if found.folder.is_relative_to(self.shipped):
-            raise ModelConflict(f"{found.reference} ships with skipseg and cannot be removed")
-        if model.live == version and len(model.versions) > 1:
-            raise ModelConflict(f"{found.reference} is live; promote another version first")
-        highest = max(pointer.highest, *model.versions)
-        kept = [entry for entry in pointer.history if entry != version]
-        self._write(name, Pointer(history=tuple(kept), highest=highest))
-        shutil.rmtree(found.folder)
+        self.resolve(f"{name}@{version}")
+        file = self._pointer(name)
+        with file.locked():
+            found, model, pointer = self.resolve(f"{name}@{version}"), self.model(name), file.read()
+            if found.folder.is_relative_to(self.shipped):
+                raise ModelConflict(f"{found.reference} ships with skipseg and cannot be removed")
+            if model.live == version and len(model.versions) > 1:
+                raise ModelConflict(f"{found.reference} is live; promote another version first")
+            highest = max(pointer.highest, *model.versions)
+            kept = [entry for entry in pointer.history if entry != version]
+            file.write(Pointer(history=tuple(kept), highest=highest))
+            os.rename(found.folder, found.folder.with_name(f"{REMOVING}{token_hex(4)}"))
+        for gone in found.folder.parent.glob(f"{REMOVING}*"):  # those too that a crash left behind
+            shutil.rmtree(gone, ignore_errors=True)
 
     def _model(self, name: str) -> RegisteredModel:
         shipped = name in self._shipped()
-        live = None if self._is_damaged(name) else self._pointer(name).live
+        live = self._pointer(name).live
         return RegisteredModel(name, tuple(sorted({*self._own(name), *([1] if shipped else [])})), live, shipped)
 
     def _own(self, name: str) -> list[int]:
@@ -181,51 +181,39 @@ class Registry:
         own = self.root / name / "versions" / str(version)
         return self.shipped / name if version == 1 and not own.is_dir() and name in self._shipped() else own
 
-    def _take_number(self, name: str, draft: Path) -> ModelVersion:
-        """Move a bundle to the next number that is free; another process may be quicker."""
-        while True:
-            version = max(self._pointer(name).highest, *self._model(name).versions, 0) + 1
+    def _take_in(self, name: str, draft: Path, first_is_live: bool) -> ModelVersion:
+        """Move a bundle to the next number, and make it live where none was before, if that is wanted."""
+        file = self._pointer(name)
+        with file.locked():
+            pointer = file.read()
+            version = max(pointer.highest, *self._model(name).versions, 0) + 1
             target = self.root / name / "versions" / str(version)
-            try:
-                os.rename(draft, target)
-            except OSError as error:
-                if error.errno not in (EEXIST, ENOTEMPTY):
-                    raise
-            else:
-                return ModelVersion(name, version, target)
+            os.rename(draft, target)
+            settle(target.parent)
+            if first_is_live and not pointer.history:
+                file.write(pointer.with_history([version]))
+        return ModelVersion(name, version, target)
 
     def _shipped(self) -> list[str]:
         folders = self.shipped.iterdir() if self.shipped.is_dir() else []
         return sorted(path.name for path in folders if (path / "bundle.json").is_file())
 
-    def _is_damaged(self, name: str) -> bool:
-        try:
-            self._pointer(name)
-        except ModelConflict:
-            return True
-        return False
+    def _pointer(self, name: str) -> PointerFile:
+        return PointerFile(self.root / name, Pointer(history=(1,) if name in self._shipped() else ()))
 
-    def _pointer(self, name: str) -> Pointer:
-        """What live.json says; raises ``ModelConflict`` when it is damaged."""
-        path = self.root / name / "live.json"
-        if not path.is_file():
-            return Pointer(history=(1,) if name in self._shipped() else ())
-        try:
-            return Pointer.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            raise ModelConflict(
-                f"live.json of {name} is damaged or unreadable; promote the version that should be live"
-            ) from None
 
-    def _write(self, name: str, pointer: Pointer) -> None:
-        path = self.root / name / "live.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".live.{token_hex(4)}.writing")
-        try:
-            draft.write_text(pointer.model_dump_json(), encoding="utf-8")
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+def _promoted(file: PointerFile, version: int) -> Pointer:
+    try:
+        pointer = file.read()
+    except ModelConflict:
+        pointer = Pointer(history=())
+    return pointer.with_history([*pointer.history, version])
+
+
+def _before(name: str, pointer: Pointer) -> int:
+    if len(pointer.history) < 2:
+        raise ModelConflict(f"{name} has had one live version only; promote another one instead")
+    return pointer.history[-2]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from skipseg.service.keys.access import declare_refusals
 from skipseg.service.keys.opening import guard
 from skipseg.service.listener import is_loopback
 from skipseg.service.observe import Observe
-from skipseg.service.routes import datasets, health, jobs, models, pages, segmentations, uploads
+from skipseg.service.routes import datasets, health, jobs, models, pages, registry, segmentations, uploads
 from skipseg.service.schemas import Problem
 from skipseg.service.secure_headers import SecureHeaders, allow_origins
 from skipseg.service.settings import Settings
@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.server = server
-    for routes in (health, models, segmentations, uploads, jobs, datasets, pages):
+    for routes in (health, models, registry, segmentations, uploads, jobs, datasets, pages):
         app.include_router(routes.router)
     problems.register(app)
     _surround(app, server)
@@ -64,7 +64,8 @@ def _surround(app: App, server: Server) -> None:
     """What every request passes, innermost first; nothing of a body is read before the guard has let it in."""
     settings = server.settings
     app.add_middleware(DiskBound, data=settings.data, least=settings.min_free_bytes)
-    app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger={"/v1/uploads": settings.max_archive_bytes})
+    larger = {"/v1/uploads": settings.max_archive_bytes, "/v1/models": settings.max_model_bytes}
+    app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger=larger)
     guard(app, settings)
     allow_origins(app, settings.cors_origins)
     app.add_middleware(TrustedHosts, chosen=settings.host, named=settings.hosts, loopback=is_loopback(settings.host))

@@ -66,6 +66,18 @@ class LoadedModels:
         async with self.loader.hold(self.pick(reference)) as loaded:
             yield loaded
 
+    @asynccontextmanager
+    async def warmed(self, name: str, version: int) -> AsyncIterator[None]:
+        """Load a version that is about to become live, so that it answers from the next request on.
+
+        What answers now goes on meanwhile. Raises ``ModelUnknown``, ``QueueFull``, and ``NotReady`` when it cannot be
+        loaded.
+        """
+        coming, before = self._resolve(f"{name}@{version}"), self.answering(name)
+        self.loader.begin(coming, instead_of=before.version.reference if before else None)
+        async with self.loader.hold(coming):
+            yield
+
     def answering(self, name: str) -> Loaded | None:
         """The version that answers at once when a request says ``name`` alone."""
         live, before = self._live.get(name), self._before.get(name)

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     max_archive_bytes: int = Field(
         default=32 * 2**30, ge=1, description="Most bytes of one upload for later calls (`POST /v1/uploads`)."
     )
+    max_model_bytes: int = Field(
+        default=8 * 2**30, ge=1, description="Most bytes of one uploaded model (`POST /v1/models`), unpacked too."
+    )
     max_voxels: int = Field(
         default=DEFAULT_LIMITS.voxels, ge=1, description="Most voxels of one scan, all of its channels together."
     )

@@ -13,6 +13,7 @@ from skipseg.models.inference.engine import Engine
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
 from skipseg.service.datasets.store import DatasetStore
+from skipseg.service.exporting import Exporter
 from skipseg.service.jobs.jobs import Jobs
 from skipseg.service.jobs.sweep import Sweeper
 from skipseg.service.line import Line
@@ -40,6 +41,7 @@ class Server:
     jobs: Jobs
     sweeper: Sweeper
     datasets: DatasetStore
+    exporter: Exporter
 
 
 def open_server(settings: Settings) -> Server:
@@ -69,6 +71,7 @@ def open_server(settings: Settings) -> Server:
         metrics=metrics,
         uploads=uploads,
         datasets=datasets,
+        exporter=Exporter(settings.registry),
         jobs=jobs,
         sweeper=Sweeper(jobs, settings),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
@@ -45,6 +45,13 @@ class FilledUp(nn.Module):
 class Borrowed(Recipe):
     """What all of them share: weights are counted, once, without any memory."""
 
+    monai: ClassVar[str]  # the name of MONAI's class
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What MONAI's class is called with."""
+        raise NotImplementedError
+
     @cached_property
     def _counted(self) -> int:
         with weightless():
@@ -65,6 +72,7 @@ class SegResNetRecipe(Borrowed):
     """Residual blocks and added skips (Myronenko 2018)."""
 
     kind: Literal["segresnet"] = "segresnet"
+    monai: ClassVar[str] = "SegResNet"
     features: int = Field(default=16, ge=8, le=256, multiple_of=8)  # at full resolution; doubled at each one below
     down: tuple[Count, ...] = Field(default=(1, 2, 2, 4), min_length=2, max_length=6)  # blocks of each resolution
     up: tuple[Count, ...] = (1, 1, 1)
@@ -79,24 +87,28 @@ class SegResNetRecipe(Borrowed):
     def shrinks(self) -> tuple[int, ...]:
         return (2 ** (len(self.down) - 1),) * self.dimensions
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "spatial_dims": self.dimensions,
+            "init_filters": self.features,
+            "in_channels": self.channels,
+            "out_channels": self.classes,
+            "blocks_down": self.down,
+            "blocks_up": self.up,
+        }
+
     def build(self) -> nn.Module:
         from monai.networks.nets.segresnet import SegResNet
 
-        network = SegResNet(
-            spatial_dims=self.dimensions,
-            init_filters=self.features,
-            in_channels=self.channels,
-            out_channels=self.classes,
-            blocks_down=self.down,
-            blocks_up=self.up,
-        )
-        return FilledUp(network, self.shrinks)
+        return FilledUp(SegResNet(**self.arguments), self.shrinks)
 
 
 class SwinUNETRRecipe(Borrowed):
     """A transformer that looks through shifted windows as the encoder, with convolutions above (Hatamizadeh 2022)."""
 
     kind: Literal["swinunetr"] = "swinunetr"
+    monai: ClassVar[str] = "SwinUNETR"
     features: int = Field(default=24, ge=12, le=192, multiple_of=12)
     depths: tuple[Few, Few, Few, Few] = (2, 2, 2, 2)  # blocks of each resolution
     heads: tuple[Count, Count, Count, Count] = (3, 6, 12, 12)
@@ -114,25 +126,29 @@ class SwinUNETRRecipe(Borrowed):
     def shrinks(self) -> tuple[int, ...]:
         return (32,) * self.dimensions
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "in_channels": self.channels,
+            "out_channels": self.classes,
+            "depths": self.depths,
+            "num_heads": self.heads,
+            "window_size": self.window,
+            "feature_size": self.features,
+            "spatial_dims": self.dimensions,
+        }
+
     def build(self) -> nn.Module:
         from monai.networks.nets.swin_unetr import SwinUNETR
 
-        network = SwinUNETR(
-            in_channels=self.channels,
-            out_channels=self.classes,
-            depths=self.depths,
-            num_heads=self.heads,
-            window_size=self.window,
-            feature_size=self.features,
-            spatial_dims=self.dimensions,
-        )
-        return FilledUp(network, self.shrinks)
+        return FilledUp(SwinUNETR(**self.arguments), self.shrinks)
 
 
 class UNETRRecipe(Borrowed):
     """A transformer over patches of 16 voxels, each told its place, as the encoder (Hatamizadeh 2021); of one size."""
 
     kind: Literal["unetr"] = "unetr"
+    monai: ClassVar[str] = "UNETR"
     size: tuple[Annotated[int, Field(ge=32, le=2048, multiple_of=16)], ...]  # the tile
     features: int = Field(default=16, ge=4, le=128)
     hidden: int = Field(default=384, ge=24, le=1536)
@@ -150,19 +166,23 @@ class UNETRRecipe(Borrowed):
     def shrinks(self) -> tuple[int, ...]:
         return (16,) * self.dimensions
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "in_channels": self.channels,
+            "out_channels": self.classes,
+            "img_size": self.size,
+            "feature_size": self.features,
+            "hidden_size": self.hidden,
+            "mlp_dim": 4 * self.hidden,
+            "num_heads": self.heads,
+            "spatial_dims": self.dimensions,
+        }
+
     def build(self) -> nn.Module:
         from monai.networks.nets.unetr import UNETR
 
-        network = UNETR(
-            in_channels=self.channels,
-            out_channels=self.classes,
-            img_size=self.size,
-            feature_size=self.features,
-            hidden_size=self.hidden,
-            mlp_dim=4 * self.hidden,
-            num_heads=self.heads,
-            spatial_dims=self.dimensions,
-        )
+        network = UNETR(**self.arguments)
         for block in network.vit.blocks:
             block.norm_cross_attn = nn.Identity()  # weights that MONAI makes and never uses
         return FilledUp(network, self.shrinks, self.size)
@@ -172,6 +192,7 @@ class DynUNetRecipe(Pyramid, Borrowed):
     """nnU-Net's network as MONAI builds it (Isensee 2021)."""
 
     kind: Literal["dynunet"] = "dynunet"
+    monai: ClassVar[str] = "DynUNet"
     residual: bool = False
 
     @field_validator("strides")
@@ -181,19 +202,23 @@ class DynUNetRecipe(Pyramid, Borrowed):
             raise ValueError(f"a DynUNet answers at the size of its first stride, which must be 1; got {strides[0]}")
         return strides
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "spatial_dims": self.dimensions,
+            "in_channels": self.channels,
+            "out_channels": self.classes,
+            "kernel_size": self.kernels,
+            "strides": self.strides,
+            "upsample_kernel_size": self.strides[1:],
+            "filters": self.widths,
+            "res_block": self.residual,
+        }
+
     def build(self) -> nn.Module:
         from monai.networks.nets.dynunet import DynUNet
 
-        network = DynUNet(
-            spatial_dims=self.dimensions,
-            in_channels=self.channels,
-            out_channels=self.classes,
-            kernel_size=self.kernels,
-            strides=self.strides,
-            upsample_kernel_size=self.strides[1:],
-            filters=self.widths,
-            res_block=self.residual,
-        )
+        network = DynUNet(**self.arguments)
         for twice in ("input_block", "downsamples", "bottleneck", "upsamples"):
             delattr(network, twice)  # second names of the layers in skip_layers, which a file of weights holds once
         return FilledUp(network, self.shrinks)
@@ -203,20 +228,24 @@ class AttentionUnetRecipe(Borrowed):
     """A U-Net whose skips pass attention gates (Oktay 2018), as MONAI builds it; halved along every axis alike."""
 
     kind: Literal["attentionunet"] = "attentionunet"
+    monai: ClassVar[str] = "AttentionUnet"
     widths: tuple[Width, ...] = Field(default=(16, 48, 128, 256), min_length=2, max_length=8)
 
     @property
     def shrinks(self) -> tuple[int, ...]:
         return (2 ** (len(self.widths) - 1),) * self.dimensions
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "spatial_dims": self.dimensions,
+            "in_channels": self.channels,
+            "out_channels": self.classes,
+            "channels": self.widths,
+            "strides": (2,) * (len(self.widths) - 1),
+        }
+
     def build(self) -> nn.Module:
         from monai.networks.nets.attentionunet import AttentionUnet
 
-        network = AttentionUnet(
-            spatial_dims=self.dimensions,
-            in_channels=self.channels,
-            out_channels=self.classes,
-            channels=self.widths,
-            strides=(2,) * (len(self.widths) - 1),
-        )
-        return FilledUp(network, self.shrinks)
+        return FilledUp(AttentionUnet(**self.arguments), self.shrinks)

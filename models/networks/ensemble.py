@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from math import log
+from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from skipseg.models.networks.recipes import NetworkRecipe, build
@@ -30,6 +33,14 @@ class Ensemble(nn.ModuleList):
 def build_ensemble(recipe: NetworkRecipe, members: int) -> nn.Module:
     """``members`` networks of a recipe as one; a single one is the plain network."""
     return build(recipe) if members == 1 else Ensemble(build(recipe) for _ in range(members))
+
+
+def network_of(recipe: Mapping[str, Any], members: int = 1) -> nn.Module:
+    """The network of a recipe as JSON has it, in eval mode: what an exported MONAI bundle names.
+
+    Raises pydantic's ``ValidationError`` for what no recipe is.
+    """
+    return build_ensemble(TypeAdapter(NetworkRecipe).validate_json(json.dumps(recipe)), members).eval()
 
 
 def joined(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

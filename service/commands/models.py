@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skipseg.service.commands.options import DataFolder
+from skipseg.service.commands.options import DataFolder, ModelReference
 
 if TYPE_CHECKING:
     from skipseg.models.registry import Registry
@@ -45,8 +46,11 @@ def add(
     name: Annotated[str | None, typer.Option(help="Register it under another name than its own.")] = None,
     data: DataFolder = None,
 ) -> None:
-    """Copy a bundle in as the next version; the first one is live at once, later ones when promoted."""
-    print(f"added {open_registry(data).add(bundle, name).reference}")
+    """Copy a bundle, or a MONAI bundle that is understood, in as the next version; the first one is live at once."""
+    from skipseg.models.imports.monai_bundle import as_bundle
+
+    with TemporaryDirectory() as aside:
+        print(f"added {open_registry(data).add(as_bundle(bundle, Path(aside) / 'imported'), name).reference}")
 
 
 @app.command()
@@ -81,6 +85,24 @@ def remove(model: Version, data: DataFolder = None) -> None:
     name, version = _split(model)
     registry.remove(name, version)
     print(f"removed {name}@{version}")
+
+
+@app.command()
+def export(
+    model: ModelReference,
+    format: Annotated[str, typer.Option("--format", help="monai-bundle, onnx, or bundle (a copy).")],
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="The folder to write, which is not there yet.")],
+    data: DataFolder = None,
+) -> None:
+    """Write a model as others read it, held to the original before it is kept."""
+    from skipseg.models.exports.export import WRITERS, export
+    from skipseg.models.registry import open_model
+
+    chosen = next((known for known in WRITERS if known == format), None)
+    if chosen is None:
+        raise typer.BadParameter(f"expected one of {', '.join(WRITERS)}; got {format!r}", param_hint="--format")
+    export(open_model(model, open_registry(data)), chosen, out)
+    print(f"wrote {out}")
 
 
 def _split(reference: str) -> tuple[str, int]:

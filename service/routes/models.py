@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from skipseg import __version__
 from skipseg.models.bundle import BundleManifest
 from skipseg.models.errors import SkipsegError
+from skipseg.models.plan import Plan
 from skipseg.models.registry import RegisteredModel
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.service.keys.access import needs
@@ -58,6 +59,16 @@ async def info(server: ServerDep) -> Info:
     )
 
 
+def expected_input(plan: Plan) -> ExpectedInput:
+    """What a scan must be for a plan."""
+    return ExpectedInput(
+        dimensions=plan.dimensions,
+        channels=tuple(channel.name for channel in plan.channels),
+        orientation=plan.orientation,
+        spacing_mm=plan.spacing,
+    )
+
+
 def _chosen(loaded: Loaded) -> LoadedModel:
     choice = loaded.predictor.choice
     assert choice is not None  # the loader's predictors were chosen
@@ -81,19 +92,12 @@ def _listed(model: RegisteredModel, server: Server) -> ModelDetails | ModelSumma
 
 def _details(model: RegisteredModel, server: Server) -> ModelDetails:
     described, manifest = _described(model, server)
-    plan = manifest.plan
-    expected = ExpectedInput(
-        dimensions=plan.dimensions,
-        channels=tuple(channel.name for channel in plan.channels),
-        orientation=plan.orientation,
-        spacing_mm=plan.spacing,
-    )
     return ModelDetails(
         **_summary(model, server).model_dump(),
         described=described,
         task=manifest.task,
         licence=manifest.licence,
-        input=expected,
+        input=expected_input(manifest.plan),
         labels=manifest.labels.all,
         metrics=manifest.metrics,
     )

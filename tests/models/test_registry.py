@@ -1,6 +1,9 @@
 """The registry: versions stay, the live one is a pointer."""
 
+import json
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -172,3 +175,68 @@ def test_every_registry_has_the_models_that_ship_with_skipseg(tmp_path):
         assert model.live == 1
         with pytest.raises(ModelConflict, match="ships with"):
             Registry(tmp_path / "empty").remove(model.name, 1)
+
+
+CHANGES = """
+import sys
+from pathlib import Path
+from skipseg.models.registry import Registry
+
+registry, bundle, own = Registry(Path(sys.argv[1])), Path(sys.argv[2]), []
+print("ready", flush=True)
+for line in sys.stdin:
+    for turn in range(10):
+        if line == "add\\n" and turn < 2:
+            own.append(registry.add(bundle, "brain").version)
+        if line == "promote\\n":
+            registry.promote("brain", own[turn % 2])
+        if line == "rollback\\n":
+            registry.rollback("brain")
+    print("done", flush=True)
+"""
+
+
+def test_of_what_several_processes_change_at_once_nothing_is_lost(registry, tmp_path):
+    command = [sys.executable, "-c", CHANGES, str(registry.root), str(tmp_path / "bundle")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+
+    def all_at_once(change):
+        for process in processes:
+            process.stdin.write(f"{change}\n")
+            process.stdin.flush()
+        assert [process.stdout.readline() for process in processes] == ["done\n"] * 3
+
+    try:
+        assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+        all_at_once("add")
+        assert registry.model("brain").versions == tuple(range(1, 10))
+        all_at_once("promote")
+        assert len(history(registry)) == 1 + 3 * 10
+        all_at_once("rollback")
+        assert history(registry) == [1]
+    finally:
+        for process in processes:
+            process.communicate()
+
+
+def history(registry):
+    return json.loads((registry.root / "brain" / "live.json").read_text())["history"]
+
+
+def test_a_rollback_that_is_asked_for_twice_goes_back_once(registry):
+    registry.promote("brain", 2)
+    registry.promote("brain", 3)
+    assert registry.before("brain") == 2
+    assert registry.rollback("brain", leaving=3) == 2
+    with pytest.raises(ModelConflict, match="brain@3 is not live, brain@2 is"):
+        registry.rollback("brain", leaving=3)
+    assert live(registry) == 2
+
+
+def test_a_version_whose_removal_a_crash_cut_off_is_gone_and_goes_for_good_with_the_next(registry):
+    versions = registry.root / "brain" / "versions"
+    (versions / "3").rename(versions / ".removing-cut-off")
+    assert registry.model("brain").versions == (1, 2)
+    registry.remove("brain", 2)
+    assert [path.name for path in versions.iterdir()] == ["1"]

@@ -167,6 +167,17 @@ def test_with_memory_for_one_model_another_leaves_and_comes_back(pair, served) -
             assert list(pool.map(here.answers, "abab" * 2)) == ["a@1", "b@1", "a@1", "b@1"] * 2
 
 
+def test_a_promotion_over_http_works_with_memory_for_one_model(registry, served) -> None:
+    budget = size_of(registry, "small") * 3 // 2
+    with served(model_memory=budget) as here:
+        assert here.answers("small") == "small@1"
+        assert here.client.post("/v1/models/small/promote", json={"version": 2}).json()["live"] == 2
+        assert here.answers("small") == "small@2"
+        info = here.client.get("/v1/info").json()
+    assert info["models"] == ["small@2"]
+    assert info["model_memory"]["used_bytes"] <= budget
+
+
 def test_what_a_model_took_is_free_once_it_left(pair, served) -> None:
     with served(model_memory=size_of(pair) * 3 // 2) as here:
         assert here.answers("a") == "a@1"

@@ -230,6 +230,18 @@ def test_models_are_added_promoted_rolled_back_and_removed(command, tmp_path) ->
     assert models("show", "liver").startswith("liver@1\n")
 
 
+def test_a_model_is_exported_and_nothing_is_overwritten(command, tmp_path) -> None:
+    bundle = small_bundle(tmp_path / "bundle")
+    export = ("models", "export", bundle.folder, "--out", tmp_path / "out", "--data", tmp_path)
+    wrong = command(*export, "--format", "keras")
+    assert wrong.code == 2
+    written = command(*export, "--format", "monai-bundle")
+    assert (written.code, written.out) == (0, f"wrote {tmp_path / 'out'}\n")
+    assert (tmp_path / "out" / "configs" / "metadata.json").is_file()
+    again = command(*export, "--format", "bundle")
+    assert (again.code, "there already" in again.err) == (2, True)
+
+
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory, make_scan) -> Path:
     """A folder with a scan, a text called like a scan, a tree of two scans, a bundle, and a registry that holds it."""

@@ -1,0 +1,1 @@
+"""A bundle as others read it."""
