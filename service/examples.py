@@ -12,6 +12,8 @@ SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 PROBLEMS: dict[int, tuple[str, str]] = {  # code and detail
     400: ("scan_corrupt", "the file ends before its last voxel; copy or upload it again"),
+    401: ("unauthorized", "send a key in the header Authorization: Bearer KEY; skipseg keys create makes one"),
+    403: ("forbidden", "this needs a key with the scope admin"),
     404: ("model_unknown", "there is no model 'liver'; there are: hippocampus"),
     406: ("not_acceptable", "masks are written as application/gzip, application/json, image/png"),
     409: ("job_conflict", "the job is still running; wait until it has ended, or cancel it first"),
@@ -20,6 +22,7 @@ PROBLEMS: dict[int, tuple[str, str]] = {  # code and detail
     422: ("scan_unusable", "this model needs 2 channels (FLAIR, T1c); the scan has 1"),
     429: ("queue_full", "16 scans are being worked on already; send it again in 2 s"),
     503: ("not_ready", "models are still being loaded; ask /readyz"),
+    507: ("disk_full", "the server's disk has no room for the upload; free space there, or try again later"),
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {

@@ -9,6 +9,8 @@ from zipfile import ZipFile
 import pytest
 from faulty import Proxy, proxy_of
 from job_calls import archive
+from keyholders import app_of
+from servers import in_thread
 
 import skipseg.client
 from skipseg.client import (
@@ -27,6 +29,7 @@ from skipseg.client.errors import KeyRefused, problem_of
 from skipseg.client.results import save_results
 from skipseg.client.sending import zipped
 from skipseg.client.transport import MOST_PATIENCE_S, pause
+from skipseg.service.keys.store import KeyStore
 
 
 @pytest.fixture(scope="module")
@@ -268,3 +271,13 @@ def test_pauses_grow_and_a_servers_own_word_goes_before() -> None:
     assert pause(0, "999999") == MOST_PATIENCE_S
     assert pause(0, "Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert pause(0, "soon") <= 0.5
+
+
+def test_a_key_is_asked_for_and_must_reach_far_enough(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("SKIPSEG_API_KEY", raising=False)
+    _, key = KeyStore(tmp_path).create("reader", ("segment",), 1)
+    with in_thread(app_of(tmp_path)) as url, Client(url, retries=0) as nobody, Client(url, key, retries=0) as reader:
+        with pytest.raises(KeyRefused) as refused:
+            nobody.models()
+        assert (refused.value.status, refused.value.code) == (401, "unauthorized")
+        assert reader.models()
