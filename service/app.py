@@ -17,6 +17,7 @@ from skipseg.service.routes import health, models, pages, segmentations
 from skipseg.service.schemas import Problem
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server, open_server
+from skipseg.service.traces import FASTAPIS_OWN_OFF, Traces
 
 DESCRIPTION = "Segments biomedical scans; every mask lies on its scan's own grid. Not a medical device."
 
@@ -32,15 +33,16 @@ class App(FastAPI):
 
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI app; models begin to load when it starts up. Raises ``UsageError`` for a device that is not there."""
-    server = open_server(settings)
+    server, traces = open_server(settings), Traces()
     app = App(
         title="skipseg",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(server),
+        lifespan=_lifespan(server, traces),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=FASTAPIS_OWN_OFF,
     )
     app.state.server = server
     for routes in (health, models, segmentations, pages):
@@ -48,15 +50,17 @@ def create_app(settings: Settings) -> FastAPI:
     problems.register(app)
     app.add_middleware(BodyBound, most=settings.max_upload_bytes)
     app.add_middleware(TrustedHosts, chosen=settings.host)
-    app.add_middleware(Observe, metrics=server.metrics)  # added last, so it is outermost
+    app.add_middleware(Observe, metrics=server.metrics, traces=traces)  # added last, so it is outermost
     return app
 
 
-def _lifespan(server: Server) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(server: Server, traces: Traces) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        traces.start()
         server.models.start()
         yield
         server.engine.close()
+        traces.close()
 
     return lifespan

@@ -15,6 +15,7 @@ from skipseg.models.registry import Registry
 from skipseg.service.line import Line
 from skipseg.service.loaded import LoadedModels
 from skipseg.service.metrics import Metrics
+from skipseg.service.readings import ServerReadings
 from skipseg.service.room import Room
 from skipseg.service.segmentation import Segmenter
 from skipseg.service.settings import Settings
@@ -47,7 +48,7 @@ def open_server(settings: Settings) -> Server:
     models = LoadedModels(registry, device, settings.precision, model_memory, settings.queue_size)
     room = Room(settings.scan_memory or _half_of_what_is_free(device))
     segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
-    metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.references()))
+    metrics = Metrics(ServerReadings(engine, line, room, models, device))
     return Server(settings, registry, engine, line, models, segmenter, metrics)
 
 

@@ -27,5 +27,5 @@ async def readyz(server: ServerDep) -> Readiness:
 @router.get(
     "/metrics", summary="Prometheus metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
 )
-async def metrics(server: ServerDep) -> Response:
+def metrics(server: ServerDep) -> Response:
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)
