@@ -37,6 +37,8 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        for code, status in (("internal", 500), ("queue_full", 429)):
+            self._errors.labels(code, status)  # at 0 from the start: Prometheus sees no increase in what was not there
         ProcessCollector(registry=self.registry)
         for reading in (JobCounts(lambda: self.job_counts()), *readings):
             self.registry.register(reading)
