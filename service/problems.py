@@ -168,4 +168,5 @@ async def _database_away(request: Request, error: Exception) -> Response:
 
 async def _gone(request: Request, error: Exception) -> Response:
     """Nobody reads this; the status (nginx's) is for the log."""
+    record_of(request.scope).code = "client_gone"
     return Response(status_code=CLIENT_GONE)

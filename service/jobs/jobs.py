@@ -7,6 +7,7 @@ from secrets import token_hex
 from time import time
 
 from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
 
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
@@ -70,6 +71,13 @@ class Jobs:
                 raise JobConflict("this Idempotency-Key was used for another order; choose a new one")
         self.supervisor.need()
         return kept
+
+    def by_state(self) -> dict[str, int]:
+        """How many jobs there are in each state; none are told while the database is away."""
+        try:
+            return self.ledger.by_state()
+        except OperationalError:
+            return {}
 
     def retry(self, id: str) -> Job:
         """Queue again what failed; raises ``JobUnknown``, ``JobConflict``."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from time import time
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from skipseg.models.errors import JobConflict, JobUnknown
-from skipseg.service.jobs.records import Counts, Job, Outcome
+from skipseg.service.jobs.records import Counts, Job, JobState, Outcome
 from skipseg.service.jobs.tables import ATTEMPTS, JOBS, OUTCOMES
 
 Enqueue = Callable[[Connection], None]
@@ -65,6 +65,23 @@ class Ledger:
             for job, state, count in connection.execute(query):
                 found[job][state] = count
         return {job: Counts(done=states["done"], failed=states["failed"]) for job, states in found.items()}
+
+    def by_state(self) -> dict[str, int]:
+        """How many jobs there are in each state."""
+        recorded = sa.select(OUTCOMES.c.job).where(OUTCOMES.c.job == JOBS.c.id)
+        has_done = recorded.where(OUTCOMES.c.state == "done").exists()
+        state = sa.case(
+            (JOBS.c.cancelled.is_(True), "cancelled"),
+            (JOBS.c.ended.is_(None) & JOBS.c.started.is_(None), "queued"),
+            (JOBS.c.ended.is_(None), "running"),
+            (recorded.exists() & ~has_done, "failed"),
+            else_="succeeded",
+        )
+        states = sa.select(state.label("state")).subquery()
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(states.c.state, sa.func.count()).group_by(states.c.state))
+            found = {str(name): int(count) for name, count in rows}
+        return {name: found.get(name, 0) for name in get_args(JobState)}
 
     def outcomes(self, job: str, since: float = 0.0) -> list[Outcome]:
         """What is recorded, by item."""

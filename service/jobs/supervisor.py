@@ -95,7 +95,14 @@ class Supervisor:
     def _begun(self) -> subprocess.Popen[bytes]:
         """A worker that ends with this process, since its standard input does."""
         command = [sys.executable, "-m", "skipseg", "worker", "--supervised"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment(), start_new_session=True)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=sys.stdout,  # ours, which is not where the standard output of C libraries goes
+            stderr=sys.stderr,
+            env=self._environment(),
+            start_new_session=True,
+        )
 
     def _environment(self) -> dict[str, str]:
         """The server's settings, whatever they came from; secrets travel in no command line."""
