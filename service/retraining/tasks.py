@@ -65,4 +65,4 @@ class Failure(_Frozen):
 Task = TrainTask | CompareTask
 TASK: TypeAdapter[Task] = TypeAdapter(Task)
 TASK_FILE, FAILURE_FILE, COUNT_FILE = "task.json", "failure.json", "compared.txt"
-EXIT_FAILED, EXIT_CANCELLED = 1, 3
+EXIT_FAILED = 1
