@@ -17,6 +17,7 @@ from skipseg.service.retraining.tasks import FAILURE_FILE, TASK_FILE, Failure, T
 
 LOOK_S = 0.5  # between two looks at a child
 LOG = "child.log"
+CHILD = "skipseg.service.retraining.child"
 KILLED = (
     "the training was killed from outside (signal 9), which is what a machine does that runs out of memory; give it "
     "less to do or more memory, then retry the job: it goes on where it was"
@@ -39,7 +40,7 @@ def run_child(task: Task, folder: Path, watch: Watch) -> bool:
     """
     (folder / TASK_FILE).write_text(task.model_dump_json(), encoding="utf-8")
     (folder / FAILURE_FILE).unlink(missing_ok=True)
-    command = [sys.executable, "-m", "skipseg.service.retraining.child", str(folder / TASK_FILE)]
+    command = [sys.executable, "-m", CHILD, str(folder / TASK_FILE)]
     with (
         (folder / LOG).open("ab") as log,
         subprocess.Popen(

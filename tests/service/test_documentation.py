@@ -40,7 +40,7 @@ def test_every_curl_line_of_the_api_document_works(tmp_path: Path, scan: bytes) 
 def test_the_api_document_names_every_call(client) -> None:
     text = (DOCS / "api.md").read_text()
     paths = client.get("/openapi.json").json()["paths"]
-    assert [path for path in paths if path.replace("{name}", "") not in text] == []
+    assert [path for path in paths if path not in text and path.replace("{name}", "") not in text] == []
 
 
 def test_the_command_line_document_names_every_command_and_option() -> None:
