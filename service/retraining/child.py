@@ -24,6 +24,7 @@ from skipseg.service.retraining.tasks import (
     COUNT_FILE,
     EXIT_FAILED,
     FAILURE_FILE,
+    LISTENING,
     TASK,
     CompareTask,
     Failure,
@@ -43,6 +44,8 @@ def main(file: Path) -> int:
     task = TASK.validate_json(file.read_bytes())
     _end_with_parent()
     keep_freed_memory()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # but in the fit, which listens: what was learned is written down
+    file.with_name(LISTENING).touch()
     memory = task.share.memory
     try:
         memory = _be_modest(task.share)
@@ -61,7 +64,6 @@ def _train(task: TrainTask, memory: int) -> None:
     from skipseg.training.runs.clock import command_given
 
     device = choose_device(task.share.device)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # but in the fit, which listens: what was learned is written down
     options = TrainOptions(
         minutes=task.minutes,
         validation=task.validation,
@@ -87,7 +89,6 @@ def _compare(task: CompareTask) -> None:
 
     device = choose_device(task.share.device)
     _planned(device, task.share, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a candidate is never left without its comparison
     dataset = open_dataset(task.dataset)
     cases = named_cases(dataset, task.cases)
     bundles = {"a": load_bundle(task.a), "b": load_bundle(task.b)}

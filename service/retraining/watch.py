@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from skipseg.models.errors import TrainingFailed
-from skipseg.service.retraining.tasks import FAILURE_FILE, TASK_FILE, Failure, Task
+from skipseg.service.retraining.tasks import FAILURE_FILE, LISTENING, TASK_FILE, Failure, Task
 
 LOOK_S = 0.5  # between two looks at a child
 LOG = "child.log"
@@ -39,7 +39,8 @@ def run_child(task: Task, folder: Path, watch: Watch) -> bool:
     Raises ``TrainingFailed`` saying why it came to nothing.
     """
     (folder / TASK_FILE).write_text(task.model_dump_json(), encoding="utf-8")
-    (folder / FAILURE_FILE).unlink(missing_ok=True)
+    for left in (FAILURE_FILE, LISTENING):
+        (folder / left).unlink(missing_ok=True)
     command = [sys.executable, "-m", CHILD, str(folder / TASK_FILE)]
     with (
         (folder / LOG).open("ab") as log,
@@ -53,7 +54,7 @@ def run_child(task: Task, folder: Path, watch: Watch) -> bool:
         ) as child,
     ):
         try:
-            code = _ended(child, watch)
+            code = _ended(child, watch, folder / LISTENING)
         except BaseException:
             child.kill()
             raise
@@ -64,7 +65,7 @@ def run_child(task: Task, folder: Path, watch: Watch) -> bool:
     return True
 
 
-def _ended(child: subprocess.Popen[bytes], watch: Watch) -> int | None:
+def _ended(child: subprocess.Popen[bytes], watch: Watch, listening: Path) -> int | None:
     """The exit code; None when it was ended before it had begun."""
     while True:
         try:
@@ -74,7 +75,7 @@ def _ended(child: subprocess.Popen[bytes], watch: Watch) -> int | None:
         if watch.cancelled() and not watch.has_begun():
             child.kill()
             return None
-        if watch.cancelled():
+        if watch.cancelled() and listening.is_file():
             child.send_signal(signal.SIGTERM)  # again and again: before a fit that is resumed begins nobody heeds it
 
 
