@@ -102,8 +102,8 @@ class _Run:
             if self.cancelled() and not work_of(self.folder).is_dir():
                 return None
             try:
-                watch = Watch(self._follow(), self.cancelled, history_of(self.folder).is_file)
-                if not run_child(self._training(), self.folder, watch):
+                watch = Watch(self._follow(), self.cancelled, lambda: history_of(self.folder).is_file())
+                if not run_child(self._training(), self.folder, watch) and not out.is_dir():
                     return None
             except TrainingFailed:
                 if not self.cancelled() or read_curve(self.folder):
