@@ -80,7 +80,11 @@ class Supervisor:
                 return
             self._note_death(place, code)
         if monotonic() >= place.not_before:
-            place.process, place.began = self._begun(), monotonic()
+            try:
+                place.process, place.began = self._begun(), monotonic()
+            except OSError as error:  # no memory, too many processes
+                log.error("worker not begun", extra={"fields": {"reason": os.strerror(error.errno or 0)}})
+                place.not_before = monotonic() + LONGEST_PAUSE_S
 
     def _note_death(self, place: Place, code: int) -> None:
         assert place.process is not None
