@@ -23,6 +23,7 @@ from skipseg.service.schemas import Problem
 from skipseg.service.secure_headers import SecureHeaders, allow_origins
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server, open_server
+from skipseg.service.traces import FASTAPIS_OWN_OFF, Traces
 
 DESCRIPTION = "Segments biomedical scans; every mask lies on its scan's own grid. Not a medical device."
 
@@ -42,25 +43,26 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises ``KeysUnreadable``, and ``OSError`` for a data folder that cannot be read or written.
     """
-    server = open_server(settings)
+    server, traces = open_server(settings), Traces()
     app = App(
         title="skipseg",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(server),
+        lifespan=_lifespan(server, traces),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=FASTAPIS_OWN_OFF,
     )
     app.state.server = server
     for routes in (health, models, registry, segmentations, uploads, jobs, datasets, pages):
         app.include_router(routes.router)
     problems.register(app)
-    _surround(app, server)
+    _surround(app, server, traces)
     return app
 
 
-def _surround(app: App, server: Server) -> None:
+def _surround(app: App, server: Server, traces: Traces) -> None:
     """What every request passes, innermost first; nothing of a body is read before the guard has let it in."""
     settings = server.settings
     app.add_middleware(DiskBound, data=settings.data, least=settings.min_free_bytes)
@@ -69,17 +71,19 @@ def _surround(app: App, server: Server) -> None:
     guard(app, settings)
     allow_origins(app, settings.cors_origins)
     app.add_middleware(TrustedHosts, chosen=settings.host, named=settings.hosts, loopback=is_loopback(settings.host))
-    app.add_middleware(Observe, metrics=server.metrics)  # outside all that refuses: that is logged and counted too
+    app.add_middleware(Observe, metrics=server.metrics, traces=traces)  # outside all that refuses: logged and counted
     app.add_middleware(SecureHeaders)  # outside Observe, whose answer to an error of ours has them as well
 
 
-def _lifespan(server: Server) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(server: Server, traces: Traces) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        traces.start()
         server.models.start()
         yield
         server.engine.close()
         server.sweeper.close()
         server.jobs.close()
+        traces.close()
 
     return lifespan

@@ -75,6 +75,7 @@ class Loader:
         self.registry, self.device, self.mode = registry, device, mode
         self._residents: Residents[Future[Loaded]] = Residents(budget)
         self._failures: dict[str, Failure] = {}
+        self.outcomes = {"loaded": 0, "failed": 0}  # of all attempts so far
         self._changed = threading.Condition()  # guards both
         self._line = Line(places, lambda: 0.0)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="skipseg-loading")
@@ -184,6 +185,7 @@ class Loader:
 
     def _let_in(self, load: Load, loaded: Loaded) -> None:
         with self._changed:
+            self.outcomes["loaded"] += 1
             self._failures.pop(load.entry.key, None)
             load.entry.item.set_result(loaded)
             replaced = self._residents.find(load.instead_of or "")
@@ -194,6 +196,7 @@ class Loader:
 
     def _give_up(self, entry: Entry, reason: str) -> None:
         with self._changed:
+            self.outcomes["failed"] += 1
             self._failures[entry.key] = Failure(reason, monotonic())
             self._residents.leave(entry)
             entry.bytes = 0

@@ -1,16 +1,22 @@
 """Structured logs: one JSON object a line on standard error, with no patient in it.
 
-Only our own lines and uvicorn's are written. Libraries warn with the text of headers and the paths of files, so their
-loggers and Python's warnings end in nothing; of an exception, the class and the frames are written, never the message.
+Only our own lines are written, and the warnings of uvicorn and of what sends spans, which never see a scan. Other
+libraries warn with the text of headers and the paths of files, so their loggers and Python's warnings end in nothing,
+and so does what C and C++ write to standard output and error past Python: MetaIO repeats headers there. Of an exception
+the class and the frames are written, never the message; of a crash the frames.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
+import os
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
+from typing import TextIO
 
 NAME = "skipseg"
 
@@ -48,12 +54,31 @@ def announce(event: str, fields: dict[str, object]) -> None:
 
 
 def configure(level: str) -> None:
-    """Write our lines from ``level`` up, and uvicorn's warnings."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Write our lines from ``level`` up, and the warnings of those whose lines hold nobody's words."""
+    handler = logging.StreamHandler(_alone_on_standard_error())
     handler.setFormatter(JsonLines())
-    for name, least in ((NAME, level.upper()), ("uvicorn", "WARNING")):
+    for name, least in ((NAME, level.upper()), ("uvicorn", "WARNING"), ("opentelemetry", "WARNING")):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(least)
     logging.getLogger().handlers = [logging.NullHandler()]
     logging.captureWarnings(True)
+    threading.excepthook = _thread_failed
+
+
+def _alone_on_standard_error() -> TextIO:
+    """Where standard error led; from now on only Python code gets there, and to standard output."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.stdout, sys.stderr = (os.fdopen(os.dup(descriptor), "w", buffering=1) for descriptor in (1, 2))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    faulthandler.enable(sys.stderr)
+    return sys.stderr
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    log = logging.getLogger(NAME)
+    if failure.exc_value is not None:
+        log.error("thread failed", exc_info=failure.exc_value)

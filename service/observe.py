@@ -13,6 +13,7 @@ from skipseg.service.logs import NAME
 from skipseg.service.metrics import Metrics
 from skipseg.service.problems import CLIENT_GONE, internal_problem
 from skipseg.service.record import RequestRecord, open_record
+from skipseg.service.traces import Answered, Traces
 
 log = logging.getLogger(NAME)
 
@@ -23,9 +24,9 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Observe:
     """The outermost ASGI middleware of ours."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces) -> None:
         self.app = app
-        self.metrics = metrics
+        self.metrics, self.traces = metrics, traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,21 +37,23 @@ class Observe:
             await self.app(scope, receive, answer.send)
         except Exception:  # ours, not the client's: told in the log alone, and the connection lives on
             log.exception("request failed", extra={"fields": {"request_id": record.id}})
+            record.code = "internal"
             if answer.status is None:
                 await internal_problem(Request(scope))(scope, receive, answer.send)
         finally:
-            self._note(scope, record, answer.status or CLIENT_GONE, perf_counter() - started)
+            self._note(scope, record, answer.status or CLIENT_GONE, started)
 
-    def _note(self, scope: Scope, record: RequestRecord, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, record: RequestRecord, status: int, began: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
-        route = route_of(scope)
-        self.metrics.count(method, route, status, seconds, record.stages)
+        route, ended = route_of(scope), perf_counter()
+        self.metrics.count(method, route, status, ended - began, record)
         fields = {
             "request_id": record.id,
+            "trace_id": self.traces.note(scope, record, Answered(method, route, status, began, ended)),
             "method": method,
             "route": route,
             "status": status,
-            "ms": round(seconds * 1000, 2),
+            "ms": round((ended - began) * 1000, 2),
             "code": record.code,
             "model": record.model,
             "shape": record.shape,

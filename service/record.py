@@ -18,11 +18,21 @@ STAGES = ("read", "queue", "preprocess", "network", "postprocess", "write")
 SAFE_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
 
 
+@dataclass(frozen=True)
+class Interval:
+    """One stay in a stage, by ``perf_counter``."""
+
+    stage: str
+    began: float
+    ended: float
+
+
 @dataclass
 class Stages:
     """Seconds spent per stage of a segmentation; a stage entered twice adds up."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    intervals: list[Interval] = field(default_factory=list)
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -32,8 +42,11 @@ class Stages:
         finally:
             self.add(stage, perf_counter() - started)
 
-    def add(self, stage: str, seconds: float) -> None:
+    def add(self, stage: str, seconds: float, ended: float | None = None) -> None:
+        """So many seconds until ``ended`` (by ``perf_counter``), or until now."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        until = perf_counter() if ended is None else ended
+        self.intervals.append(Interval(stage, until - seconds, until))
 
     def milliseconds(self) -> dict[str, float]:
         return {stage: round(seconds * 1000, 2) for stage, seconds in self.seconds.items()}

@@ -74,8 +74,8 @@ class Segmenter:
 
     async def _fly(self, flight: Flight, stages: Stages) -> None:
         await asyncio.wrap_future(self.engine.fly(flight))
-        stages.add("queue", flight.began - flight.asked)
-        stages.add("network", flight.ended - flight.began)
+        stages.add("queue", flight.began - flight.asked, flight.began)
+        stages.add("network", flight.ended - flight.began, flight.ended)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from skipseg.service import logs
 from skipseg.service.app import create_app
 from skipseg.service.keys.binding import refuse_unguarded
 from skipseg.service.listener import listen, url_of
+from skipseg.service.protocol import Protocol
 from skipseg.service.settings import Settings
 
 GRACE_S = 30  # for requests under way when the server is told to end
@@ -30,7 +31,12 @@ def serve(settings: Settings) -> None:
         logs.configure(settings.log_level)
         logs.announce("listening", {"url": url_of(listener), "version": __version__})
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
+            app,
+            http=Protocol,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
         )
         with suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends
             uvicorn.Server(config).run(sockets=[listener])

@@ -19,6 +19,7 @@ from skipseg.service.jobs.sweep import Sweeper
 from skipseg.service.line import Line
 from skipseg.service.loaded import LoadedModels
 from skipseg.service.metrics import Metrics
+from skipseg.service.readings import ServerReadings
 from skipseg.service.retraining.preparing import Stores
 from skipseg.service.room import Room
 from skipseg.service.segmentation import Segmenter
@@ -58,9 +59,10 @@ def open_server(settings: Settings) -> Server:
     models = LoadedModels(registry, device, settings.precision, model_memory, settings.queue_size)
     room = Room(settings.scan_memory or _half_of_what_is_free(device))
     segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
-    metrics = Metrics(waiting=lambda: line.taken, loaded=lambda: len(models.references()))
+    metrics = Metrics(ServerReadings(engine, line, room, models, device))
     uploads, datasets = UploadStore(settings.uploads), DatasetStore(settings.datasets)
     jobs = Jobs(settings, Stores(datasets, registry), uploads)
+    metrics.job_counts = jobs.by_state
     return Server(
         settings=settings,
         registry=registry,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 
 import httpx
@@ -38,7 +39,7 @@ class RunningServer:
     def lines(self) -> list[dict]:
         return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
-    def line_of(self, answer: httpx.Response) -> dict:
+    def line_of(self, answer: httpx.Response | HTTPResponse) -> dict:
         """The log line of a request; it is written when the answer is on its way already."""
         request_id = answer.headers["X-Request-Id"]
         ends = time.monotonic() + PATIENCE_S

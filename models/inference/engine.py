@@ -39,6 +39,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.busy_s = 0.0  # spent on networks and blending, all in all
+        self.tiles_run = 0
         self._turn, self._at_chores = 0, False
         self._flights: dict[Flight, Future[Flight]] = {}
         self._pace: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()
@@ -162,6 +163,7 @@ class Engine:
         for flight, tiles in shares:
             flight.served = perf_counter()
             self._guarded(flight, partial(flight.add, tiles, next(answers)))
+        self.tiles_run += len(inputs)
         self._note_pace(backend, (perf_counter() - began) / len(inputs))
         return None
 

@@ -171,7 +171,7 @@ class DatasetStore:
                 copied(self.root / name / file, draft / file)
         groups = {case: group for case, group in contents.groups.items() if case in table}
         text = contents.model_copy(update={"dataset": table, "groups": groups}).text()
-        (draft / FILE).write_text(text, encoding="utf-8")
+        _replace(draft / FILE, text)
         os.rename(draft, into)
 
     def _freeze(

@@ -109,7 +109,7 @@ def items(ledger: Ledger, folders: JobFolders, found: Job, start: int, limit: in
 
 def mask(ledger: Ledger, folders: JobFolders, found: Job, item: int) -> tuple[bytes, str]:
     """The bytes of a mask and their media type; raises ``JobConflict`` while, or because, there is none."""
-    outcome = next((outcome for outcome in ledger.outcomes(found.id) if outcome.item == item), None)
+    outcome = next(iter(ledger.outcomes(found.id, item)), None)
     result = None if outcome is None else ItemResult.model_validate_json(outcome.result)
     if result is None or result.mask is None:
         raise JobConflict("this item has no mask: it is not done yet, it failed, or there is no such item")

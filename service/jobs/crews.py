@@ -35,6 +35,12 @@ class Crews:
         self._held: dict[Key, _Held] = {}
         self._changed = Condition()
 
+    def has(self, model: str, wishes: Wishes) -> bool:
+        """Whether a model's crew is there."""
+        with self._changed:
+            held = self._held.get((model, wishes))
+            return held is not None and held.crew is not None
+
     @contextmanager
     def hold(self, model: str, wishes: Wishes) -> Iterator[Crew]:
         """A model's crew, loaded if it is not there; raises what loading raises."""

@@ -11,14 +11,16 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.errors import JobConflict, ScanTooLarge, UsageError
+from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.reader import is_scan_name, scan_stem
-from skipseg.service.commands.cases import ScanFiles, collect
+from skipseg.service.commands.cases import CHANNEL, ScanFiles, collect
 from skipseg.service.jobs.orders import Inputs
 from skipseg.service.store.archives import Archive
 from skipseg.service.store.files import write_whole
@@ -123,15 +125,21 @@ class Finder:
 
 
 @contextmanager
-def files_of(item: Item, scratch: Path) -> Iterator[ScanFiles]:
-    """The files of an item on disk, unpacked while the block runs if they lie in an archive."""
+def files_of(item: Item, scratch: Path, limits: Limits) -> Iterator[ScanFiles]:
+    """The files of an item on disk, unpacked while the block runs if they lie in an archive.
+
+    Raises ``ScanTooLarge`` before anything is unpacked, and what ``Archive`` raises.
+    """
     name = PurePath(item.name)
     if item.archive is None:
         yield ScanFiles(name, tuple(map(Path, item.files)))
         return
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch) as folder, Archive(Path(item.archive)) as archive:
-        unpacked = [Path(folder) / f"{number}{_suffix(file)}" for number, file in enumerate(item.files)]
+        sizes = {member.name: member.bytes for member in archive.members}
+        for file in item.files:
+            limits.check_bytes(sizes.get(PurePosixPath(file), 0))
+        unpacked = [Path(folder) / _nameless(file, number) for number, file in enumerate(item.files)]
         for file, to in zip(item.files, unpacked, strict=True):
             archive.unpack(PurePosixPath(file), to)
         yield ScanFiles(name, tuple(unpacked))
@@ -144,16 +152,17 @@ def content_key(sha256: str, model: str, options: str) -> str:
 
 def _grouped(names: Sequence[PurePosixPath], archive: str, channels: int) -> Iterator[Item]:
     """Members of an archive as scans; channels by nnU-Net's names, as ``collect`` does on disk."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[PurePosixPath]] = {}
     for name in names:
         stem = scan_stem(Path(name))
-        base, _, number = stem.rpartition("_")
-        is_channel = channels > 1 and len(number) == 4 and number.isdecimal()
-        found.setdefault(str(name.parent / (base if is_channel else stem)), []).append(str(name))
+        match = CHANNEL.fullmatch(stem) if channels > 1 else None
+        found.setdefault(str(name.parent / (match["case"] if match else stem)), []).append(name)
     for scan, files in found.items():
-        if len(files) > max(channels, 1):
+        ordered = sorted(files)
+        numbers = ScanFiles(PurePath(scan), tuple(map(Path, ordered))).channel_numbers if channels > 1 else []
+        if len(files) > 1 and len(set(numbers)) < len(files):
             raise UsageError("two scans of the archive would write the same mask; put them into two folders")
-        yield Item(name=scan, files=tuple(sorted(files)), archive=archive)
+        yield Item(name=scan, files=tuple(map(str, ordered)), archive=archive)
 
 
 def _resolved(path: str) -> Path | None:
@@ -170,14 +179,16 @@ def _stem(name: str) -> str:
 
 def _told_apart(names: Sequence[str]) -> list[str]:
     """Names of uploads, with a number where two are alike."""
-    seen: dict[str, int] = {}
-    told = []
+    told = dict[str, None]()
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        told.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return told
+        numbered = (f"{name}-{number}" for number in count(2))
+        told[name if name not in told else next(other for other in numbered if other not in told)] = None
+    return list(told)
 
 
-def _suffix(name: str) -> str:
-    """Readers go by the content; a suffix is only for those who look."""
-    return "".join(Path(name).suffixes[-2:])[-12:]
+def _nameless(member: str, number: int) -> str:
+    """A file name that tells the channel and the kind of file, and nobody's name."""
+    path = Path(member)
+    stem, suffix = scan_stem(path), path.name.removeprefix(scan_stem(path))
+    match = CHANNEL.fullmatch(stem)
+    return f"scan_{match['channel']}{suffix}" if match else f"scan-{number}{suffix}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import partial
 from secrets import token_hex
 from time import time
 
 from pydantic import BaseModel
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
@@ -36,7 +40,7 @@ class Jobs:
         self.finder = Finder(uploads, settings.allowed_roots, settings.max_items)
         self.queue = Queue(url)
         self.settings, self.supervisor = settings, Supervisor(settings)
-        if self.ledger.open_jobs():
+        if self.ledger.open_jobs() or self.queue.has_messages():
             self.supervisor.need()
 
     def submit(self, order: SegmentOrder, model: str, owner: str | None, key: str | None) -> Job:
@@ -45,14 +49,17 @@ class Jobs:
         ``model`` is the version (name@version) that is meant. Raises what ``Finder.find`` raises, ``ModelUnknown``,
         ``UsageError`` for wishes that the model cannot fulfil, ``JobConflict`` for another order under the same key.
         """
+        settled = order.settled(model)
+        is_the_same = partial(_is_settled_so, settled)
+        if (earlier := self._of_key(owner, key, is_the_same)) is not None:
+            return earlier
         self._check_webhook(order.webhook)
         bundle = self.registry.resolve(model).open()
         Wishes(order.overlap, order.tta).way_for(bundle.plan)
         found = self.finder.find(order.inputs, len(bundle.plan.channels))
-        settled = order.settled(model)
         job = _job("segment", settled, len(found.items), PRIORITIES[order.priority], owner, key)
         found.write(self.folders.make(job.id))
-        return self._queued(job, lambda kept: SettledOrder.model_validate_json(kept.order).asked == settled.asked)
+        return self._queued(job, is_the_same)
 
     def submit_training(self, order: TrainJobOrder, owner: str | None, key: str | None) -> Job:
         """Likewise a training; raises what ``check_order`` raises, and ``JobConflict``."""
@@ -61,6 +68,13 @@ class Jobs:
         job = _job("train", order, 1, PRIORITIES["normal"], owner, key)
         self.folders.make(job.id)
         return self._queued(job, lambda kept: kept.order == job.order)
+
+    def _of_key(self, owner: str | None, key: str | None, is_the_same: Callable[[Job], bool]) -> Job | None:
+        """The job of an order that was sent before, even if what it was made of has expired by now."""
+        kept = None if key is None else self.ledger.of_key(_owned(owner, key))
+        if kept is not None and not is_the_same(kept):
+            raise JobConflict("this Idempotency-Key was used for another order; choose a new one")
+        return kept
 
     def _queued(self, job: Job, is_the_same: Callable[[Job], bool]) -> Job:
         kept = self.ledger.add(job, lambda connection: self.queue.put(connection, job, range(job.total)))
@@ -71,6 +85,25 @@ class Jobs:
         self.supervisor.need()
         return kept
 
+    def by_state(self) -> dict[str, int]:
+        """How many jobs there are in each state; none are told while the database is away."""
+        try:
+            return self.ledger.by_state()
+        except OperationalError:
+            return {}
+
+    def cancel(self, id: str) -> Job:
+        """End a job; raises ``JobUnknown``, ``JobConflict``."""
+        return self.ledger.cancel(id, self._teller(self.ledger.job(id)))
+
+    def end_if_done(self, job: Job) -> bool:
+        """Whether this call ended a job, since all its items have outcomes."""
+        return self.ledger.end_if_done(job.id, self._teller(job))
+
+    def _teller(self, job: Job) -> Callable[[Connection, Job], None]:
+        has_webhook = json.loads(job.order).get("webhook") is not None
+        return self.queue.tell if has_webhook else lambda connection, job: None
+
     def retry(self, id: str) -> Job:
         """Queue again what failed; raises ``JobUnknown``, ``JobConflict``."""
         job = self.ledger.retry(id, self.queue.put)
@@ -79,17 +112,21 @@ class Jobs:
 
     def remove(self, id: str) -> None:
         """Delete a job that has ended, with its results; raises ``JobUnknown``, ``JobConflict``."""
-        if self.ledger.job(id).ended is None:
+        self.ledger.job(id)
+        if not self.ledger.forget(id):
             raise JobConflict("the job has not ended; cancel it first")
-        self.ledger.forget(id)
         self.queue.forget(id)
         self.folders.remove(id)
 
     def protected_uploads(self) -> set[str]:
         """Uploads that open jobs still read."""
-        return {
-            upload for job in self.ledger.open_jobs() for upload in ItemList.read(self.folders.folder(job.id)).uploads
-        }
+        return {upload for job in self.ledger.open_jobs() for upload in self._uploads_of(job.id)}
+
+    def _uploads_of(self, id: str) -> tuple[str, ...]:
+        try:
+            return ItemList.read(self.folders.folder(id)).uploads
+        except (OSError, ValueError, JobConflict):  # lost or damaged: its items will say so
+            return ()
 
     def _check_webhook(self, url: str | None) -> None:
         if url is None:
@@ -111,9 +148,18 @@ def _job(kind: JobKind, order: BaseModel, total: int, priority: int, owner: str 
         owner=owner,
         total=total,
         priority=priority,
-        idempotency_key=None if key is None else f"{owner or ''}/{key}",
+        idempotency_key=None if key is None else _owned(owner, key),
         made=time(),
     )
+
+
+def _owned(owner: str | None, key: str) -> str:
+    """Keys of one owner say nothing to another."""
+    return f"{owner or ''}/{key}"
+
+
+def _is_settled_so(settled: SettledOrder, kept: Job) -> bool:
+    return kept.kind == "segment" and SettledOrder.model_validate_json(kept.order).asked == settled.asked
 
 
 def eta(job: Job, recorded: int, now: float) -> float | None:

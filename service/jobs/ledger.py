@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from time import time
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from skipseg.models.errors import JobConflict, JobUnknown
-from skipseg.service.jobs.records import Counts, Job, Outcome
+from skipseg.service.jobs.records import Counts, Job, JobState, Outcome
 from skipseg.service.jobs.tables import ATTEMPTS, JOBS, OUTCOMES
 
 Enqueue = Callable[[Connection], None]
@@ -43,6 +43,12 @@ class Ledger:
         with self.engine.connect() as connection:
             return self._job(connection, id)
 
+    def of_key(self, key: str) -> Job | None:
+        """The job that was made under an idempotency key."""
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(JOBS).where(JOBS.c.idempotency_key == key)).first()
+        return None if row is None else Job(**row._mapping)
+
     def jobs(self, limit: int, before: float | None = None) -> list[Job]:
         """The latest, newest first; ``before`` the time that the last of a former page was made."""
         query = sa.select(JOBS).order_by(JOBS.c.made.desc()).limit(limit)
@@ -66,9 +72,27 @@ class Ledger:
                 found[job][state] = count
         return {job: Counts(done=states["done"], failed=states["failed"]) for job, states in found.items()}
 
-    def outcomes(self, job: str, since: float = 0.0) -> list[Outcome]:
-        """What is recorded, by item."""
-        query = sa.select(OUTCOMES).where(OUTCOMES.c.job == job, OUTCOMES.c.ended >= since).order_by(OUTCOMES.c.item)
+    def by_state(self) -> dict[str, int]:
+        """How many jobs there are in each state."""
+        recorded = sa.select(OUTCOMES.c.job).where(OUTCOMES.c.job == JOBS.c.id)
+        has_done = recorded.where(OUTCOMES.c.state == "done").exists()
+        state = sa.case(
+            (JOBS.c.cancelled.is_(True), "cancelled"),
+            (JOBS.c.ended.is_(None) & JOBS.c.started.is_(None), "queued"),
+            (JOBS.c.ended.is_(None), "running"),
+            (recorded.exists() & ~has_done, "failed"),
+            else_="succeeded",
+        )
+        states = sa.select(state.label("state")).subquery()
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(states.c.state, sa.func.count()).group_by(states.c.state))
+            found = {str(name): int(count) for name, count in rows}
+        return {name: found.get(name, 0) for name in get_args(JobState)}
+
+    def outcomes(self, job: str, item: int | None = None) -> list[Outcome]:
+        """What is recorded, by item; of all items or of one."""
+        query = sa.select(OUTCOMES).where(OUTCOMES.c.job == job).order_by(OUTCOMES.c.item)
+        query = query if item is None else query.where(OUTCOMES.c.item == item)
         with self.engine.connect() as connection:
             return [_outcome(row) for row in connection.execute(query)]
 
@@ -100,6 +124,14 @@ class Ledger:
             connection.execute(statement.on_conflict_do_update(index_elements=["job", "item"], set_=again), rows)
             connection.execute(sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.started.is_(None)).values(started=now))
 
+    def take_back(self, job: str, items: Iterable[int], alone: bool) -> None:
+        """Items were begun, but what ended that was none of their doing."""
+        mine = sa.and_(ATTEMPTS.c.job == job, ATTEMPTS.c.item.in_(list(items)))
+        fewer = {"times": ATTEMPTS.c.times - 1, "alone": ATTEMPTS.c.alone - int(alone)}
+        with self.engine.begin() as connection:
+            connection.execute(sa.delete(ATTEMPTS).where(mine, ATTEMPTS.c.times <= 1))
+            connection.execute(sa.update(ATTEMPTS).where(mine).values(**fewer))
+
     def record(self, job: str, outcome: Outcome, although_cancelled: bool = False) -> bool:
         """Record what became of an item; False when that is recorded already, or the job was cancelled or deleted."""
         with self.engine.begin() as connection:
@@ -127,7 +159,7 @@ class Ledger:
             tell(connection, self._job(connection, job))
             return True
 
-    def cancel(self, job: str) -> Job:
+    def cancel(self, job: str, tell: Callable[[Connection, Job], None] = lambda connection, job: None) -> Job:
         """What is recorded stays; raises ``JobConflict`` when the job has ended otherwise.
 
         A training ends when its best so far has become a candidate, anything else at once.
@@ -137,6 +169,8 @@ class Ledger:
             ended = sa.case((JOBS.c.kind == "train", sa.null()), else_=time())
             changed = connection.execute(open_one.values(cancelled=True, ended=ended)).rowcount
             found = self._job(connection, job)
+            if changed and found.ended is not None:
+                tell(connection, found)
         if not changed and not found.cancelled:
             raise JobConflict("the job has ended already, so there is nothing to cancel; its results are there")
         return found
@@ -175,11 +209,15 @@ class Ledger:
                 recorded = set(connection.execute(sa.select(OUTCOMES.c.item).where(OUTCOMES.c.job == job)).scalars())
                 enqueue(connection, found, [item for item in range(found.total) if item not in recorded])
 
-    def forget(self, job: str) -> None:
-        """Delete everything about a job."""
+    def forget(self, job: str) -> bool:
+        """Delete everything about a job that has ended; False for one that has not, or is gone already."""
         with self.engine.begin() as connection:
-            for table, column in ((OUTCOMES, OUTCOMES.c.job), (ATTEMPTS, ATTEMPTS.c.job), (JOBS, JOBS.c.id)):
+            ended = sa.delete(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_not(None))
+            if not connection.execute(ended).rowcount:
+                return False
+            for table, column in ((OUTCOMES, OUTCOMES.c.job), (ATTEMPTS, ATTEMPTS.c.job)):
                 connection.execute(sa.delete(table).where(column == job))
+            return True
 
     def _job(self, connection: Connection, id: str) -> Job:
         row = connection.execute(sa.select(JOBS).where(JOBS.c.id == id)).first()

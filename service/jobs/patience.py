@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import sleep
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
 
 from skipseg.service.logs import NAME
 
@@ -24,10 +24,10 @@ def until_it_answers(ask: Callable[[], Result]) -> Result:
     while True:
         try:
             return ask()
-        except (OperationalError, InterfaceError, DBAPIError) as error:
+        except SQLAlchemyError as error:
             if not is_away(error):
                 raise
-            log.warning("database away", extra={"fields": {"error": type(error.orig).__name__, "again_in_s": waits}})
+            log.warning("database away", extra={"fields": {"error": type(error).__name__, "again_in_s": waits}})
         sleep(waits)
         waits = min(2 * waits, LONGEST_S)
 
@@ -35,4 +35,4 @@ def until_it_answers(ask: Callable[[], Result]) -> Result:
 def is_away(error: Exception) -> bool:
     """Whether a database may answer the same question later."""
     gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    return gone or isinstance(error, OperationalError | InterfaceError)
+    return gone or isinstance(error, OperationalError | InterfaceError | TimeoutError)

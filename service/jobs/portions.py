@@ -42,13 +42,16 @@ class Portions:
     end: End
     turnstile: Turnstile = field(default_factory=Turnstile)
     _cancels: dict[str, list[Cancel]] = field(default_factory=dict)
+    _hands: list[tuple[str, tuple[int, ...], bool]] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def run(self, job: str, items: Sequence[int]) -> None:
+    def run(self, job: str, round: int, items: Sequence[int]) -> None:
         """Bring every item of a portion to its outcome, unless the job is cancelled; raises nothing."""
         try:
             found = until_it_answers(lambda: self.ledger.job(job))
         except JobUnknown:  # it was deleted
+            return
+        if found.ended is not None or found.round != round:  # cancelled, perhaps begun anew
             return
         order = SettledOrder.model_validate_json(found.order)
         with self._cancellable(job) as cancel:
@@ -68,12 +71,19 @@ class Portions:
         for cancel in cancels:
             cancel.now()
 
+    def put_down(self) -> None:
+        """What is in hand is given up in order: it is not blamed for that."""
+        with self._lock:
+            hands = list(self._hands)
+        for job, items, alone in hands:
+            self.ledger.take_back(job, items, alone)
+
     def _run(self, segmenting: Segmenting, items: Sequence[int]) -> None:
         job = segmenting.job
         left = until_it_answers(lambda: self.ledger.left(job, items))
         try:
             named = ItemList.read(self.folders.folder(job)).items
-            with self.crews.hold(segmenting.model, segmenting.wishes) as crew:
+            with self._crew(segmenting, list(left)) as crew:
                 for item, deaths in left.items():
                     if deaths is not None:
                         self._alone(segmenting, item, named, crew, deaths)
@@ -90,19 +100,40 @@ class Portions:
             words = f"the worker died {deaths} times on this scan alone, so it is not tried again"
             return segmenting.fail(item, "parked", f"{words}; look at the file, then retry the job's failed items")
         with self.turnstile.alone():
-            self._begin(segmenting, [item], alone=True)
-            wait([crew.submit(lambda number: segmenting.run(number, named[number], crew), item)])
+            if until_it_answers(lambda: self.ledger.left(segmenting.job, [item])):
+                with self._begun(segmenting, [item], alone=True):
+                    wait([crew.submit(lambda number: segmenting.run(number, named[number], crew), item)])
         return None
 
     def _together(self, segmenting: Segmenting, items: Sequence[int], named: Sequence[Item], crew: Crew) -> None:
         if not items:
             return
-        with self.turnstile.together():
-            self._begin(segmenting, items, alone=False)
+        with self.turnstile.together(), self._begun(segmenting, items, alone=False):
             wait([crew.submit(lambda number: segmenting.run(number, named[number], crew), item) for item in items])
 
-    def _begin(self, segmenting: Segmenting, items: Sequence[int], alone: bool) -> None:
+    @contextmanager
+    def _crew(self, segmenting: Segmenting, items: Sequence[int]) -> Iterator[Crew]:
+        """The model's crew; a model that kills its worker when it is loaded is blamed on what needs it."""
+        if not self.crews.has(segmenting.model, segmenting.wishes):
+            with self.turnstile.alone(), self._begun(segmenting, items, alone=True):
+                with self.crews.hold(segmenting.model, segmenting.wishes):
+                    pass
+                until_it_answers(lambda: self.ledger.take_back(segmenting.job, items, alone=True))
+        with self.crews.hold(segmenting.model, segmenting.wishes) as crew:
+            yield crew
+
+    @contextmanager
+    def _begun(self, segmenting: Segmenting, items: Sequence[int], alone: bool) -> Iterator[None]:
+        """Items that are blamed if the worker dies in the block, unless it ends in order."""
+        hand = (segmenting.job, tuple(items), alone)
         until_it_answers(lambda: self.ledger.begin(segmenting.job, items, alone))
+        with self._lock:
+            self._hands.append(hand)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hands.remove(hand)
 
     @contextmanager
     def _cancellable(self, job: str) -> Iterator[Cancel]:

@@ -35,7 +35,9 @@ class Queue:
                 app_version=VERSION,
                 priority=job.priority,
             )
-            self._client.enqueue_in_transaction(connection, options, job.id, list(items[start : start + PORTION]))
+            self._client.enqueue_in_transaction(
+                connection, options, job.id, job.round, list(items[start : start + PORTION])
+            )
 
     def tell(self, connection: Connection, job: Job) -> None:
         """That this round of a job has ended."""
@@ -50,6 +52,12 @@ class Queue:
         found = self._client.list_workflows(
             workflow_id_prefix=f"{job}/", status=states, limit=1, load_input=False, load_output=False
         )
+        return bool(found)
+
+    def has_messages(self) -> bool:
+        """Whether somebody is still to be told of a job's end."""
+        states = ["ENQUEUED", "PENDING", "DELAYED"]
+        found = self._client.list_workflows(name=TELL, status=states, limit=1, load_input=False, load_output=False)
         return bool(found)
 
     def forget(self, job: str) -> None:

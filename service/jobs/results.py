@@ -79,6 +79,7 @@ class JobFolders:
         if not target.exists():
             try:
                 os.link(self.mask(job, name), target)
+                sync_folder(target.parent)
             except FileNotFoundError:
                 raise
             except OSError:  # no links here, or another disk

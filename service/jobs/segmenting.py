@@ -85,7 +85,7 @@ class Segmenting:
         while not self.cancel.happened.is_set():
             try:
                 with memory_permitting():
-                    return self.record(number, *self._done(number, item, crew))
+                    done = self._done(number, item, crew)
             except CancelledError:
                 return None
             except (SkipsegError, OSError) as error:
@@ -97,6 +97,8 @@ class Segmenting:
                 return self.fail(
                     number, "internal", f"skipseg failed on it ({type(error).__name__}); please report this"
                 )
+            else:
+                return self.record(number, *done)
             self.cancel.happened.wait(waits)
             waits = min(2 * waits, LONGEST_WAIT_S)
         return None
@@ -129,7 +131,7 @@ class Segmenting:
         until_it_answers(lambda: self.ledger.record(self.job, outcome))
 
     def _done(self, number: int, item: Item, crew: Crew) -> tuple[ItemResult, str]:
-        with files_of(item, self.folders.scratch(self.job)) as scan:
+        with files_of(item, self.folders.scratch(self.job), crew.limits) as scan:
             scan.check_channels(len(crew.predictor.plan.channels))
             sha256 = scan.sha256()
             content = content_key(sha256, self.model, self._options())

@@ -80,7 +80,11 @@ class Supervisor:
                 return
             self._note_death(place, code)
         if monotonic() >= place.not_before:
-            place.process, place.began = self._begun(), monotonic()
+            try:
+                place.process, place.began = self._begun(), monotonic()
+            except OSError as error:  # no memory, too many processes
+                log.error("worker not begun", extra={"fields": {"reason": os.strerror(error.errno or 0)}})
+                place.not_before = monotonic() + LONGEST_PAUSE_S
 
     def _note_death(self, place: Place, code: int) -> None:
         assert place.process is not None
@@ -95,7 +99,14 @@ class Supervisor:
     def _begun(self) -> subprocess.Popen[bytes]:
         """A worker that ends with this process, since its standard input does."""
         command = [sys.executable, "-m", "skipseg", "worker", "--supervised"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment(), start_new_session=True)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=sys.stdout,  # ours, which is not where the standard output of C libraries goes
+            stderr=sys.stderr,
+            env=self._environment(),
+            start_new_session=True,
+        )
 
     def _environment(self) -> dict[str, str]:
         """The server's settings, whatever they came from; secrets travel in no command line."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 from time import time
 
-from sqlalchemy.exc import DBAPIError
-
+from skipseg.models.errors import JobConflict, JobUnknown
 from skipseg.service.jobs.jobs import Jobs
 from skipseg.service.logs import NAME, without_message
 from skipseg.service.settings import Settings
@@ -18,7 +18,7 @@ log = logging.getLogger(NAME)
 
 EVERY_S = 600.0
 DAY_S = 86_400.0
-UNFINISHED_S = 6 * 3600.0  # after which a draft, or a folder without a job, belongs to nobody alive
+UNFINISHED_S = 6 * 3600.0  # after which a draft belongs to nobody alive
 
 
 class Sweeper:
@@ -35,43 +35,46 @@ class Sweeper:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            try:
-                sweep(self.jobs, self.settings, time())
-            except (DBAPIError, OSError) as error:  # the database is away, a folder is: the next round does it
-                log.warning("sweep put off", extra={"fields": without_message(error)})
+            for part in (find_the_lost, sweep):
+                try:
+                    part(self.jobs, self.settings, time())
+                except Exception as error:  # noqa: BLE001 - the next round must come, whatever this one met
+                    log.warning("sweep put off", extra={"fields": without_message(error)})
             self._ending.wait(EVERY_S)
 
 
 def sweep(jobs: Jobs, settings: Settings, now: float) -> None:
     """Delete what has expired by ``now`` (seconds since 1970)."""
-    _find_the_lost(jobs)
     known = set[str]()
     for job in jobs.ledger.jobs(limit=10**9):
         known.add(job.id)
         if job.ended is not None and now - job.ended > settings.keep_results_days * DAY_S:
-            jobs.remove(job.id)
+            with suppress(JobUnknown, JobConflict):  # somebody was quicker
+                jobs.remove(job.id)
         elif job.ended is not None:
             shutil.rmtree(jobs.folders.scratch(job.id), ignore_errors=True)
     needed = jobs.protected_uploads()
     for upload in jobs.uploads.all():
         if upload.id not in needed and now - upload.made.timestamp() > settings.keep_uploads_days * DAY_S:
             jobs.uploads.remove(upload)
-    _remove_the_forgotten([path for path in _folders(settings.jobs) if path.name not in known], now)
-    _remove_the_forgotten([path for path in _folders(settings.uploads) if path.name.startswith(".")], now)
+    strangers = [path for path in _folders(settings.jobs) if path.name not in known]
+    _remove_older(strangers, now - settings.keep_results_days * DAY_S)  # of another database they may be results
+    drafts = [path for path in _folders(settings.uploads) if path.name.startswith(".")]
+    _remove_older(drafts, now - UNFINISHED_S)
 
 
-def _find_the_lost(jobs: Jobs) -> None:
-    """Open jobs that the queue does not know any more: a portion came to an end that nobody foresaw."""
+def find_the_lost(jobs: Jobs, settings: Settings, now: float) -> None:
+    """Queue open jobs anew that the queue does not know any more: a portion came to an end that nobody foresaw."""
     for job in jobs.ledger.open_jobs():
-        if not jobs.queue.holds(job.id) and not jobs.ledger.end_if_done(job.id):
+        if not jobs.queue.holds(job.id) and not jobs.end_if_done(job):
             log.error("job queued anew", extra={"fields": {"job": job.id}})
             jobs.ledger.requeue(job.id, jobs.queue.put)
             jobs.supervisor.need()
 
 
-def _remove_the_forgotten(folders: list[Path], now: float) -> None:
+def _remove_older(folders: list[Path], than: float) -> None:
     for folder in folders:
-        if now - folder.stat().st_mtime > UNFINISHED_S:
+        if folder.stat().st_mtime < than:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -70,7 +70,7 @@ def open_database(url: str) -> Engine:
     logging.getLogger("dbos").setLevel(logging.CRITICAL)
     try:
         DBOS.migrate(url)
-        engine = sa.create_engine(_with_driver(url), pool_pre_ping=True)
+        engine = sa.create_engine(_with_driver(url), pool_pre_ping=True, pool_size=16, max_overflow=48, **_limits(url))
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _set_up_sqlite)
         _make_tables(engine)
@@ -90,6 +90,14 @@ def _make_tables(engine: Engine) -> None:
 def _with_driver(url: str) -> sa.URL:
     parsed = sa.make_url(url)
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername.startswith("postgres") else parsed
+
+
+def _limits(url: str) -> dict[str, Any]:
+    """A PostgreSQL that has gone silent is noticed within half a minute."""
+    if sa.make_url(url).get_backend_name() == "sqlite":
+        return {}
+    keepalives = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
+    return {"connect_args": {"connect_timeout": 5, "tcp_user_timeout": 20_000, **keepalives}}
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: Any) -> None:

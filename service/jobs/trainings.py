@@ -61,6 +61,8 @@ class Trainings:
             job = until_it_answers(lambda: self.ledger.job(id))
         except JobUnknown:  # it was deleted
             return
+        if job.ended is not None:
+            return
         if until_it_answers(lambda: self.ledger.left(id, [ITEM])):
             self._record(job, self._result(job))
         order = TrainJobOrder.model_validate_json(job.order)

@@ -25,6 +25,7 @@ from skipseg.service.jobs.records import Counts, Job, state_of
 
 SIGNATURE = "X-Skipseg-Signature"
 PATIENCE_S = 10.0
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
 
 
 class WebhookFailed(Exception):
@@ -52,7 +53,10 @@ class Message(BaseModel):
 
 def check_url(url: str, trusted: Sequence[str]) -> None:
     """Raise ``UsageError`` for a URL that nothing is sent to; addresses are looked up when something is sent."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UsageError("a webhook is an https URL, such as https://example.org/hook") from None
     plain_is_fine = parts.hostname in trusted
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
         raise UsageError("a webhook is an https URL without a user in it, such as https://example.org/hook")
@@ -67,11 +71,13 @@ def send(url: str, message: Message, secret: str, trusted: Sequence[str]) -> Non
     timeouts = dict.fromkeys(("connect", "read", "write", "pool"), PATIENCE_S)
     try:
         with httpcore.ConnectionPool(network_backend=_Guarded(trusted)) as pool:
-            answer = pool.request("POST", url, headers=headers, content=body, extensions={"timeout": timeouts})
+            limits = {"timeout": timeouts}
+            with pool.stream("POST", url, headers=headers, content=body, extensions=limits) as answer:
+                status = answer.status  # whatever else it has to say, nobody reads it
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
         raise WebhookFailed(type(error).__name__) from None
-    if not 200 <= answer.status < 300:
-        raise WebhookFailed(f"status {answer.status}")
+    if not 200 <= status < 300:
+        raise WebhookFailed(f"status {status}")
 
 
 def signature(body: bytes, secret: str, at: int) -> str:
@@ -103,5 +109,9 @@ class _Guarded(SyncBackend):
 
 def _is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or found
-    return bool(mapped.is_global) and not mapped.is_multicast
+    if isinstance(found, ipaddress.IPv6Address):
+        inside = (
+            found.ipv4_mapped or found.sixtofour or (found in NAT64 and ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
+        )
+        found = inside or found
+    return found.is_global and not found.is_multicast

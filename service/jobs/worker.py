@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from secrets import token_hex
 
 from dbos import DBOS, DBOSConfig
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
@@ -29,7 +29,7 @@ from skipseg.service.jobs.roster import BEAT_S, Roster
 from skipseg.service.jobs.tables import open_database
 from skipseg.service.jobs.trainings import Trainings
 from skipseg.service.jobs.webhooks import Message, send
-from skipseg.service.logs import NAME
+from skipseg.service.logs import NAME, without_message
 from skipseg.service.retraining.machine import Machine
 from skipseg.service.retraining.preparing import Stores
 from skipseg.service.settings import Settings
@@ -41,6 +41,10 @@ RECOVERIES = 1000  # of one portion; it is scans that are given up, one by one, 
 POLL_S = 0.2  # how long a portion may lie in the queue while a worker is idle
 TELL_TIMES = 8  # that a webhook is tried, with pauses that grow to 24 minutes
 LOOK_S = 0.5  # until a cancelled job ends what it has in flight
+
+
+class TakenForDead(Exception):
+    """Others do this worker's work by now."""
 
 
 def work(settings: Settings, supervised: bool = False) -> None:
@@ -60,22 +64,37 @@ def work(settings: Settings, supervised: bool = False) -> None:
     trainings = Trainings(worker, ledger, folders, stores, Machine.of(settings), end)
     ended = _until_told(supervised)
     roster.enter(worker, str(device))
-    _launch(url, worker, portions, trainings, settings)
-    log.info("worker ready", extra={"fields": {"worker": worker, "device": str(device)}})
-    _keep_house(worker, roster, ledger, [portions, trainings], ended)
-    roster.leave(worker)
+    code = 1
+    try:
+        _launch(url, worker, portions, trainings, settings)
+        log.info("worker ready", extra={"fields": {"worker": worker, "device": str(device)}})
+        _keep_house(worker, roster, ledger, [portions, trainings], ended)
+        roster.leave(worker)
+        code = 0
+    except Exception as error:  # noqa: BLE001 - whatever it is, threads must not go on without this one
+        log.error("worker ends", extra={"fields": {"worker": worker, **without_message(error)}})
+    finally:
+        _end(portions, code)
+
+
+def _end(portions: Portions, code: int) -> None:
+    """What is in hand is begun anew by others; threads in the middle of a scan are not waited for."""
+    try:
+        portions.put_down()
+    except SQLAlchemyError as error:
+        log.warning("attempts not taken back", extra={"fields": without_message(error)})
     sys.stderr.flush()
-    os._exit(0)  # what is in hand is begun anew by others; threads in the middle of a scan are not waited for
+    os._exit(code)
 
 
 def _launch(url: str, worker: str, portions: Portions, trainings: Trainings, settings: Settings) -> None:
     """Begin to take portions from the queue."""
     ledger, secret = portions.ledger, settings.webhook_secret.get_secret_value()
 
-    def segment(job: str, items: Sequence[int]) -> None:
-        portions.run(job, items)
+    def segment(job: str, round: int, items: Sequence[int]) -> None:
+        portions.run(job, round, items)
 
-    def train(job: str, items: Sequence[int]) -> None:
+    def train(job: str, round: int, items: Sequence[int]) -> None:
         trainings.run(job)
 
     @DBOS.step(name="deliver", retries_allowed=True, interval_seconds=2, max_attempts=TELL_TIMES, backoff_rate=3)
@@ -123,11 +142,10 @@ def _keep_house(
             if since >= BEAT_S:
                 since = 0.0
                 if not roster.beat(worker):
-                    log.error("taken for dead", extra={"fields": {"worker": worker}})
-                    os._exit(1)
+                    raise TakenForDead
                 for dead in roster.bury(lambda dead: DBOS._recover_pending_workflows([dead])):
                     log.warning("took over", extra={"fields": {"worker": worker, "dead": dead}})
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             if not is_away(error):
                 raise
 

@@ -19,22 +19,22 @@ from filelock import FileLock, Timeout
 
 from skipseg.models.allocator import keep_freed_memory
 from skipseg.models.device_memory import free_bytes
-from skipseg.models.errors import SkipsegError
+from skipseg.models.errors import SkipsegError, UsageError
 from skipseg.service.retraining.tasks import (
     COUNT_FILE,
-    EXIT_CANCELLED,
     EXIT_FAILED,
     FAILURE_FILE,
+    LISTENING,
     TASK,
     CompareTask,
     Failure,
     Share,
     TrainTask,
 )
-from skipseg.training.fitting.tracking import HISTORY, WORK
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "can't start new thread", "bad_alloc")
 PLANNED = 0.6  # of the memory allowed: what a plan may count on, beside the libraries and the cases that are cached
+LEAST = 2**30  # bytes; the libraries alone take a third of it
 PREDECESSOR_S = 60.0  # for a child that is ending because the process that started it was killed
 INTERNAL = "the training failed in a way that is not the request's fault; child.log in the job's folder has the details"
 
@@ -43,9 +43,12 @@ def main(file: Path) -> int:
     """Do what a task file says; the exit code is 0 when it was done."""
     task = TASK.validate_json(file.read_bytes())
     _end_with_parent()
-    memory = _be_modest(task.share)
     keep_freed_memory()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # but in the fit, which listens: what was learned is written down
+    file.with_name(LISTENING).touch()
+    memory = task.share.memory
     try:
+        memory = _be_modest(task.share)
         with FileLock(file.with_name("child.lock"), timeout=PREDECESSOR_S):
             _train(task, memory) if isinstance(task, TrainTask) else _compare(task)
         return 0
@@ -61,7 +64,6 @@ def _train(task: TrainTask, memory: int) -> None:
     from skipseg.training.runs.clock import command_given
 
     device = choose_device(task.share.device)
-    _heed_terminate(task.out.with_name(task.out.name + WORK) / HISTORY)
     options = TrainOptions(
         minutes=task.minutes,
         validation=task.validation,
@@ -87,7 +89,6 @@ def _compare(task: CompareTask) -> None:
 
     device = choose_device(task.share.device)
     _planned(device, task.share, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a candidate is never left without its comparison
     dataset = open_dataset(task.dataset)
     cases = named_cases(dataset, task.cases)
     bundles = {"a": load_bundle(task.a), "b": load_bundle(task.b)}
@@ -131,8 +132,14 @@ def _be_modest(share: Share) -> int:
         Path("/proc/self/autogroup").write_text(str(share.nice))
     import torch
 
+    import skipseg.training.pipeline  # noqa: F401 - libraries may spin for ever where they find no memory as they load
+
     torch.set_num_threads(share.threads)
     memory = share.memory or free_bytes(torch.device("cpu"))
+    if memory < LEAST:
+        raise UsageError(
+            f"a training needs at least {LEAST / 2**30:g} GiB; {memory / 2**30:.2f} GiB is what it may take"
+        )
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -149,20 +156,6 @@ def _planned(device: Any, share: Share, memory: int) -> int:
     torch.cuda.set_per_process_memory_fraction(share.device_share, device)
     total = torch.cuda.get_device_properties(device).total_memory
     return min(int(share.device_share * total), free_bytes(device))
-
-
-def _heed_terminate(history: Path) -> None:
-    """SIGTERM before the fit ends the process, as nothing is lost; after it it is too late, and the bundle is written.
-
-    During the fit ``training.fitting.signals`` listens. A run that is resumed has its history from the start: there
-    SIGTERM waits for the fit, and whoever cancels sends it more than once.
-    """
-
-    def terminate(number: int, frame: Any) -> None:
-        if not history.is_file():
-            os._exit(EXIT_CANCELLED)
-
-    signal.signal(signal.SIGTERM, terminate)
 
 
 def _told(error: Exception, memory: int) -> Failure:

@@ -19,7 +19,15 @@ from filelock import FileLock, Timeout
 from skipseg.models.bundle import Bundle, load_bundle
 from skipseg.models.errors import JobConflict, ModelUnknown, TrainingFailed
 from skipseg.models.registry import ModelVersion, Registry
-from skipseg.service.retraining.curve import CANDIDATE, EVALUATION, comparing, read_curve, training_stage, work_of
+from skipseg.service.retraining.curve import (
+    CANDIDATE,
+    EVALUATION,
+    comparing,
+    history_of,
+    read_curve,
+    training_stage,
+    work_of,
+)
 from skipseg.service.retraining.machine import Machine
 from skipseg.service.retraining.order import TrainOrder
 from skipseg.service.retraining.outcome import Judgement, Promotion, Stage, TrainOutcome, TrainProgress
@@ -94,7 +102,8 @@ class _Run:
             if self.cancelled() and not work_of(self.folder).is_dir():
                 return None
             try:
-                if not run_child(self._training(), self.folder, Watch(self.cancelled, self._follow())):
+                watch = Watch(self._follow(), self.cancelled, lambda: history_of(self.folder).is_file())
+                if not run_child(self._training(), self.folder, watch) and not out.is_dir():
                     return None
             except TrainingFailed:
                 if not self.cancelled() or read_curve(self.folder):
@@ -110,7 +119,7 @@ class _Run:
         if not kept.is_dir():
             draft = self.folder / f".{COMPARISON}"
             shutil.rmtree(draft, ignore_errors=True)
-            look = Watch(lambda: False, lambda: self.progress(comparing(self.folder, len(self.begun.validation))))
+            look = Watch(lambda: self.progress(comparing(self.folder, len(self.begun.validation))))
             look.look()
             try:
                 run_child(self._comparing(draft), self.folder, look)

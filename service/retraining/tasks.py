@@ -65,4 +65,5 @@ class Failure(_Frozen):
 Task = TrainTask | CompareTask
 TASK: TypeAdapter[Task] = TypeAdapter(Task)
 TASK_FILE, FAILURE_FILE, COUNT_FILE = "task.json", "failure.json", "compared.txt"
-EXIT_FAILED, EXIT_CANCELLED = 1, 3
+LISTENING = "listening"  # a file that is there once SIGTERM does not simply end the child
+EXIT_FAILED = 1

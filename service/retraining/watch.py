@@ -13,23 +13,24 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from skipseg.models.errors import TrainingFailed
-from skipseg.service.retraining.tasks import EXIT_CANCELLED, FAILURE_FILE, TASK_FILE, Failure, Task
+from skipseg.service.retraining.tasks import FAILURE_FILE, LISTENING, TASK_FILE, Failure, Task
 
 LOOK_S = 0.5  # between two looks at a child
 LOG = "child.log"
+CHILD = "skipseg.service.retraining.child"
 KILLED = (
     "the training was killed from outside (signal 9), which is what a machine does that runs out of memory; give it "
     "less to do or more memory, then retry the job: it goes on where it was"
 )
-Ended = str | None  # None: it did what it was asked for; "cancelled"
 
 
 @dataclass(frozen=True)
 class Watch:
     """Whom to ask whether to go on, and to tell how far it is."""
 
-    cancelled: Callable[[], bool]
     look: Callable[[], None]
+    cancelled: Callable[[], bool] = lambda: False
+    has_begun: Callable[[], bool] = lambda: True  # whether there is anything that a cancel would lose
 
 
 def run_child(task: Task, folder: Path, watch: Watch) -> bool:
@@ -38,8 +39,9 @@ def run_child(task: Task, folder: Path, watch: Watch) -> bool:
     Raises ``TrainingFailed`` saying why it came to nothing.
     """
     (folder / TASK_FILE).write_text(task.model_dump_json(), encoding="utf-8")
-    (folder / FAILURE_FILE).unlink(missing_ok=True)
-    command = [sys.executable, "-m", "skipseg.service.retraining.child", str(folder / TASK_FILE)]
+    for left in (FAILURE_FILE, LISTENING):
+        (folder / left).unlink(missing_ok=True)
+    command = [sys.executable, "-m", CHILD, str(folder / TASK_FILE)]
     with (
         (folder / LOG).open("ab") as log,
         subprocess.Popen(
@@ -52,25 +54,29 @@ def run_child(task: Task, folder: Path, watch: Watch) -> bool:
         ) as child,
     ):
         try:
-            code = _ended(child, watch)
+            code = _ended(child, watch, folder / LISTENING)
         except BaseException:
             child.kill()
             raise
-    if code == EXIT_CANCELLED:
+    if code is None:
         return False
     if code != 0:
         raise TrainingFailed(_reason(code, folder))
     return True
 
 
-def _ended(child: subprocess.Popen[bytes], watch: Watch) -> int:
+def _ended(child: subprocess.Popen[bytes], watch: Watch, listening: Path) -> int | None:
+    """The exit code; None when it was ended before it had begun."""
     while True:
         try:
             return child.wait(LOOK_S)
         except subprocess.TimeoutExpired:
             watch.look()
-        if watch.cancelled():
-            child.send_signal(signal.SIGTERM)  # again and again: before a resumed fit begins nobody heeds it
+        if watch.cancelled() and not watch.has_begun():
+            child.kill()
+            return None
+        if watch.cancelled() and listening.is_file():
+            child.send_signal(signal.SIGTERM)  # again and again: before a fit that is resumed begins nobody heeds it
 
 
 def _environment(threads: int) -> Mapping[str, str]:

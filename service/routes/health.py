@@ -32,5 +32,5 @@ async def readyz(server: ServerDep) -> Readiness:
     responses={200: {"content": {"text/plain": {"example": "skipseg_queue_length 0.0"}}}},
     dependencies=[needs("read")],
 )
-async def metrics(server: ServerDep) -> Response:
+def metrics(server: ServerDep) -> Response:
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)

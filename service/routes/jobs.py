@@ -145,7 +145,7 @@ def results_zip(id: str, server: ServerDep) -> StreamingResponse:
 )
 def cancel_job(id: str, request: Request, server: ServerDep) -> JobAnswer:
     _check_kind(request, server, id)
-    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.cancel(id))
+    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.cancel(id))
 
 
 @router.post(

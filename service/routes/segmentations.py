@@ -28,7 +28,11 @@ ModelName = Annotated[
 ]
 Format = Annotated[
     str | None,
-    Query(max_length=32, description=f"{', '.join(MASK_FORMATS)}; default: what `Accept` names, else the scan's own"),
+    Query(
+        max_length=32,
+        description=f"{', '.join(MASK_FORMATS)}; default: what `Accept` names, else the scan's own",
+        json_schema_extra={"examples": [*MASK_FORMATS]},
+    ),
 ]
 Tta = Annotated[
     bool, Query(description="show mirrored views as well, along the axes that the model's training mirrored")
@@ -42,6 +46,7 @@ RoiText = Annotated[
     Query(
         max_length=80,
         description="`x0:x1,y0:y1,z0:z1`: segment this box alone, in voxels of the scan, `x1` not included",
+        json_schema_extra={"examples": ["2:18,:,3:", "10:60,0:40"]},
     ),
 ]
 
@@ -62,6 +67,7 @@ BODY = {
                     "properties": {
                         PART: {
                             "type": "array",
+                            "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
                             "description": "the scan; for a model with several channels one part a channel, in order",
                         }

@@ -20,6 +20,7 @@ from zipfile import is_zipfile
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from skipseg.models.errors import UploadUnknown
+from skipseg.service.store.files import sync_folder
 
 ID = re.compile(r"[0-9a-f]{32}")
 CONTENT, ABOUT = "content", "upload.json"
@@ -68,7 +69,9 @@ class UploadStore:
             file.write(upload.model_dump_json())
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(draft)
         os.rename(draft, self.root / upload.id)
+        sync_folder(self.root)
         return upload
 
     def drop(self, draft: Path) -> None:

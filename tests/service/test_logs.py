@@ -1,7 +1,10 @@
 """What is written about a request, and what never is."""
 
 import gzip
+import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 from scan_files import nifti, zipped
@@ -49,6 +52,31 @@ def test_a_request_id_of_the_client_is_kept_when_it_cannot_hold_a_name(client) -
     mine = "0af76519-16cd43dd"
     assert client.get("/healthz", headers={"X-Request-Id": mine}).headers["X-Request-Id"] == mine
     assert re.fullmatch("[0-9a-f]{32}", client.get("/healthz").headers["X-Request-Id"])
+
+
+SPEAKS_PAST_PYTHON = """
+import ctypes, os, threading
+from skipseg.service.logs import announce, configure
+configure("info")
+libc = ctypes.CDLL(None)
+libc.puts(b"Jane from C")
+libc.fflush(None)
+os.write(2, b"Jane from C++")
+def fail():
+    raise RuntimeError("the scan of Jane")
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+announce("still here", {})
+"""
+
+
+def test_nothing_but_lines_of_ours_gets_into_the_log_and_a_thread_that_fails_has_one() -> None:
+    ran = subprocess.run([sys.executable, "-c", SPEAKS_PAST_PYTHON], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["thread failed", "still here"]
+    assert lines[0]["exception"]["class"] == "builtins.RuntimeError"
+    assert "Jane" not in ran.stdout + ran.stderr
 
 
 def _unzipped(content: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import pytest
 from malformed import ERROR_STATUS, MALFORMED, Malformed
+from process_memory import forget_the_peak, kilobytes
 
 PATH = "/v1/segmentations"
 ALLOWED_KB = 300 * 1024  # above idle
@@ -9,20 +10,6 @@ ALLOWED_KB = 300 * 1024  # above idle
 
 def post(client, case: Malformed):
     return client.post(PATH, params={"model": "small"}, files={"scan": (case.file_name, case.data)})
-
-
-def kilobytes(pid: int, what: str) -> int:
-    """``VmRSS`` or ``VmHWM`` (the peak) of a process, from /proc."""
-    try:
-        with open(f"/proc/{pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith(what + ":"))
-    except FileNotFoundError:
-        pytest.skip("this system has no /proc")
-
-
-def forget_the_peak(pid: int) -> None:
-    with open(f"/proc/{pid}/clear_refs", "w") as file:
-        file.write("5")
 
 
 @pytest.mark.parametrize("name", MALFORMED)

@@ -16,6 +16,7 @@ from skipseg.service.logs import JsonLines
 from skipseg.service.metrics import Metrics
 from skipseg.service.observe import Observe
 from skipseg.service.problems import ANSWERS, answer_for
+from skipseg.service.traces import Traces
 
 FIELDS = {"title", "status", "detail", "code", "request_id"}
 
@@ -92,7 +93,7 @@ def _app_that_fails() -> FastAPI:
         return "fine"
 
     problems.register(app)
-    app.add_middleware(Observe, metrics=Metrics(lambda: 0, lambda: 0))
+    app.add_middleware(Observe, metrics=Metrics(), traces=Traces())
     return app
 
 

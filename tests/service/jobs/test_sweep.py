@@ -9,10 +9,12 @@ from bundles import small_bundle
 from servers import registry_without_shipped
 
 from skipseg.models.errors import JobUnknown, UploadUnknown
+from skipseg.service.datasets.store import DatasetStore
 from skipseg.service.jobs.jobs import Jobs
 from skipseg.service.jobs.orders import SegmentOrder
 from skipseg.service.jobs.records import Outcome
-from skipseg.service.jobs.sweep import DAY_S, UNFINISHED_S, sweep
+from skipseg.service.jobs.sweep import DAY_S, UNFINISHED_S, find_the_lost, sweep
+from skipseg.service.retraining.preparing import Stores
 from skipseg.service.settings import Settings
 from skipseg.service.store.uploads import CONTENT, UploadStore
 
@@ -27,7 +29,7 @@ def jobs(settings: Settings, tmp_path: Path):
     settings.data.mkdir()
     registry = registry_without_shipped(settings.data)
     registry.add(small_bundle(tmp_path / "bundle").folder)
-    found = Jobs(settings, registry, UploadStore(settings.uploads))
+    found = Jobs(settings, Stores(DatasetStore(settings.datasets), registry), UploadStore(settings.uploads))
     yield found
     found.close()
 
@@ -75,9 +77,9 @@ def test_an_upload_stays_as_long_as_a_job_needs_it(jobs, settings, scan) -> None
 
 def test_what_the_dead_left_behind_goes(jobs, settings) -> None:
     draft, lost, fresh = jobs.uploads.draft(), jobs.folders.make("0" * 32), jobs.folders.make("1" * 32)
-    for folder in (draft, lost):
-        os.utime(folder, (0, 0))
-    sweep(jobs, settings, time() + UNFINISHED_S / 2)
+    os.utime(lost, (time() - 3 * DAY_S,) * 2)
+    os.utime(draft, (time() - 2 * UNFINISHED_S,) * 2)
+    sweep(jobs, settings, time())
     assert not draft.exists()
     assert not lost.exists()
     assert fresh.exists()
@@ -85,9 +87,9 @@ def test_what_the_dead_left_behind_goes(jobs, settings) -> None:
 
 def test_a_job_that_the_queue_has_lost_is_queued_anew(jobs, settings, scan) -> None:
     job = job_on(jobs, uploaded(jobs, scan))
-    sweep(jobs, settings, time())
+    find_the_lost(jobs, settings, time())
     assert jobs.ledger.job(job).round == 0
     jobs.queue.forget(job)
-    sweep(jobs, settings, time())
+    find_the_lost(jobs, settings, time())
     assert jobs.ledger.job(job).round == 1
     assert jobs.queue.holds(job)

@@ -1,0 +1,42 @@
+"""What the OpenAPI document says is what the server does, whatever is asked of it (schemathesis)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from servers import RunningServer
+
+HERE = Path(__file__).parent
+TESTS = HERE.parents[1]
+
+# Of a file the document can only say that it is one: random bytes are valid by it, and refused.
+NOT_CHECKED = "positive_data_acceptance"
+
+
+def schemathesis(url: str, folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--checks", "all", "--seed", "1"]
+    return subprocess.run(
+        [*command, "--continue-on-failure", "--no-color", *options],
+        cwd=folder,  # it leaves its findings where it runs
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def test_requests_made_from_the_document_are_answered_as_it_says(abused: RunningServer, tmp_path: Path) -> None:
+    ran = schemathesis(abused.url, tmp_path, "--exclude-checks", NOT_CHECKED, "-n", "250")
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
+
+
+def test_real_scans_with_any_parameters_are_answered_as_it_says(abused: RunningServer, tmp_path: Path) -> None:
+    """What was made to be invalid may have become valid by it, so that it cannot be told which must be refused."""
+    left_out = f"{NOT_CHECKED},negative_data_rejection"
+    hooks = {"SCHEMATHESIS_HOOKS": str(HERE / "real_scans.py"), "PYTHONPATH": str(TESTS)}
+    only = ("--include-path", "/v1/segmentations")
+    ran = schemathesis(abused.url, tmp_path, "--exclude-checks", left_out, "-n", "250", *only, **hooks)
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
+    assert {200, 422} <= {line.get("status") for line in abused.lines()}
