@@ -104,17 +104,18 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=sys.stdout,  # ours, which is not where the standard output of C libraries goes
             stderr=sys.stderr,
-            env=self._environment(),
+            env=environment_of(self.settings),
             start_new_session=True,
         )
 
-    def _environment(self) -> dict[str, str]:
-        """The server's settings, whatever they came from; secrets travel in no command line."""
-        given = self.settings.model_dump(mode="json") | {
-            name: value.get_secret_value() for name, value in self.settings if isinstance(value, SecretStr)
-        }
-        told = {PREFIX + name.upper(): _as_text(value) for name, value in given.items()}
-        return {**os.environ, **told}
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The server's settings, whatever they came from; secrets travel in no command line."""
+    given = settings.model_dump(mode="json") | {
+        name: value.get_secret_value() for name, value in settings if isinstance(value, SecretStr)
+    }
+    told = {PREFIX + name.upper(): _as_text(value) for name, value in given.items()}
+    return {**os.environ, **told}
 
 
 def _as_text(value: object) -> str:
