@@ -119,7 +119,7 @@ def test_a_url_that_is_none_is_refused_at_once() -> None:
 def test_the_key_goes_along_with_every_request(proxy, monkeypatch) -> None:
     monkeypatch.setenv("SKIPSEG_API_KEY", "from-the-environment")
     for given in (None, "my-own"):
-        with Client(proxy.url, given) as client:
+        with Client(proxy.url, given) as client, pytest.raises(KeyRefused):
             client.models()
     assert proxy.keys == ["Bearer from-the-environment", "Bearer my-own"]
 
@@ -275,9 +275,12 @@ def test_pauses_grow_and_a_servers_own_word_goes_before() -> None:
 
 def test_a_key_is_asked_for_and_must_reach_far_enough(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("SKIPSEG_API_KEY", raising=False)
-    _, key = KeyStore(tmp_path).create("reader", ("segment",), 1)
-    with in_thread(app_of(tmp_path)) as url, Client(url, retries=0) as nobody, Client(url, key, retries=0) as reader:
-        with pytest.raises(KeyRefused) as refused:
-            nobody.models()
-        assert (refused.value.status, refused.value.code) == (401, "unauthorized")
-        assert reader.models()
+    store = KeyStore(tmp_path)
+    keys = [None, *(store.create("", scopes, 1)[1] for scopes in (("segment",), ("read", "segment")))]
+    with in_thread(app_of(tmp_path)) as url:
+        for key, told in ((keys[0], "unauthorized"), (keys[1], "forbidden")):
+            with Client(url, key) as client, pytest.raises(KeyRefused) as refused:
+                client.models()
+            assert refused.value.code == told
+        with Client(url, keys[2]) as client:
+            assert client.models()
