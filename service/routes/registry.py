@@ -53,7 +53,8 @@ BODY: dict[str, Any] = {
         },
     }
 }
-ZIP: dict[int | str, dict[str, Any]] = {200: {"description": "The zip", "content": {"application/zip": {}}}}
+BYTES = {"schema": {"type": "string", "format": "binary"}}
+ZIP: dict[int | str, dict[str, Any]] = {200: {"description": "The zip", "content": {"application/zip": BYTES}}}
 
 
 class VersionDetails(Answered):
