@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,10 +27,8 @@ FILE_VARIABLE = "SKIPSEG_SETTINGS_FILE"
 
 
 def _words(given: object) -> object:
-    """What the environment separates by commas, as a list; JSON, as servers tell their workers, stays what it is."""
-    if not isinstance(given, str):
-        return given
-    return json.loads(given) if given.startswith("[") else [word.strip() for word in given.split(",") if word.strip()]
+    """What the environment separates by commas, as a list."""
+    return [word.strip() for word in given.split(",") if word.strip()] if isinstance(given, str) else given
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]

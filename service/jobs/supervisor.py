@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -11,10 +10,8 @@ import threading
 from dataclasses import dataclass
 from time import monotonic
 
-from pydantic import SecretStr
-
 from skipseg.service.logs import NAME
-from skipseg.service.settings import PREFIX, Settings
+from skipseg.service.settings import Settings
 
 log = logging.getLogger(NAME)
 
@@ -104,19 +101,14 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=sys.stdout,  # ours, which is not where the standard output of C libraries goes
             stderr=sys.stderr,
-            env=environment_of(self.settings),
+            env=self._environment(),
             start_new_session=True,
         )
 
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """The server's settings, whatever they came from; secrets travel in no command line."""
-    given = settings.model_dump(mode="json") | {
-        name: value.get_secret_value() for name, value in settings if isinstance(value, SecretStr)
-    }
-    told = {PREFIX + name.upper(): _as_text(value) for name, value in given.items()}
-    return {**os.environ, **told}
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    def _environment(self) -> dict[str, str]:
+        """This process's, which has the settings and the secrets, and what the command line chose instead."""
+        return {
+            **os.environ,
+            "SKIPSEG_DATA": str(self.settings.data.absolute()),
+            "SKIPSEG_DEVICE": self.settings.device,
+        }

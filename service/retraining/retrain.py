@@ -64,7 +64,7 @@ def retrain(
         run = _Run(begin(order, folder, stores, who), folder, stores.registry, machine, cancelled, progress)
         bundle = run.candidate()
         if bundle is None:
-            return run.over(None, None, None, Promotion(promoted=False, reasons=("cancelled before the fit began",)))
+            return run.over(None, None, None, Promotion(promoted=False, reasons=("cancelled before a step was made",)))
         judgement, trouble = run.judged()
         run.tell("finishing")
         added = run.added(bundle, judgement)

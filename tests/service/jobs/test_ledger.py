@@ -118,6 +118,14 @@ def test_deaths_alone_are_counted_apart(ledger, job) -> None:
     assert ledger.left(job, [0, 1, 2, 3]) == {0: 0, 1: 2, 3: None}
 
 
+def test_what_ended_in_order_is_not_blamed(ledger, job) -> None:
+    ledger.begin(job, [0, 1], alone=False)
+    ledger.begin(job, [1], alone=True)
+    ledger.take_back(job, [0], alone=False)
+    ledger.take_back(job, [1], alone=True)
+    assert ledger.left(job, [0, 1]) == {0: None, 1: 0}
+
+
 def test_the_same_content_is_found_again(ledger, job) -> None:
     ledger.record(job, outcome(0, content="c" * 64))
     ledger.record(job, outcome(1, "failed", content="d" * 64))
@@ -129,7 +137,9 @@ def test_the_same_content_is_found_again(ledger, job) -> None:
 
 def test_what_is_forgotten_is_unknown(ledger, job) -> None:
     ledger.record(job, outcome(0))
-    ledger.forget(job)
+    assert not ledger.forget(job)
+    ledger.cancel(job)
+    assert ledger.forget(job)
     with pytest.raises(JobUnknown):
         ledger.job(job)
     assert not ledger.outcomes(job)
