@@ -159,7 +159,23 @@ async def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     detail = REMEDIES.get(status, str(error.detail))
-    return problem(request, status, status.phrase, detail, CODES.get(status, "http"), error.headers)
+    headers = {**(error.headers or {}), **_allowed(request, status)}
+    return problem(request, status, status.phrase, detail, CODES.get(status, "http"), headers)
+
+
+def _allowed(request: Request, status: HTTPStatus) -> dict[str, str]:
+    """Every method that a path takes: the router knows of one route only."""
+    if status is not HTTPStatus.METHOD_NOT_ALLOWED:
+        return {}
+    path = request.scope["path"].split("/")
+    calls = request.app.openapi()["paths"]
+    methods = {method.upper() for template in calls if _fits(path, template.split("/")) for method in calls[template]}
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
+
+
+def _fits(path: list[str], template: list[str]) -> bool:
+    pairs = zip(path, template, strict=False)
+    return len(path) == len(template) and all(part == given or given.startswith("{") for part, given in pairs)
 
 
 async def _database_away(request: Request, error: Exception) -> Response:

@@ -77,10 +77,19 @@ BODY = {
         },
     }
 }
+
+
+def _content_of(media_type: str) -> dict[str, Any]:
+    """Bytes, but for the summary as JSON."""
+    return {
+        "schema": {"type": "object"} if media_type == "application/json" else {"type": "string", "format": "binary"}
+    }
+
+
 MASK: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The mask, on the scan's own grid",
-        "content": {f.media_type: {"schema": {"type": "string", "format": "binary"}} for f in MASK_FORMATS.values()},
+        "content": {f.media_type: _content_of(f.media_type) for f in MASK_FORMATS.values()},
     }
 }
 
