@@ -110,9 +110,11 @@ class Ledger:
         with self.engine.connect() as connection:
             return set(connection.execute(sa.select(ATTEMPTS.c.item).where(ATTEMPTS.c.job == job)).scalars())
 
-    def begin(self, job: str, items: Iterable[int], alone: bool) -> None:
+    def begin(self, job: str, items: Sequence[int], alone: bool) -> None:
         """Note that items are being tried."""
         now, once = time(), int(alone)
+        if not items:
+            return
         rows = [{"job": job, "item": item, "began": now, "times": 1, "alone": once} for item in items]
         statement = self._insert(ATTEMPTS)
         again = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import sleep
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, TimeoutError
 
 from skipseg.service.logs import NAME
 
@@ -35,4 +35,4 @@ def until_it_answers(ask: Callable[[], Result]) -> Result:
 def is_away(error: Exception) -> bool:
     """Whether a database may answer the same question later."""
     gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    return gone or isinstance(error, OperationalError | InterfaceError | TimeoutError)
+    return gone or isinstance(error, OperationalError | TimeoutError)

@@ -81,6 +81,8 @@ class Portions:
     def _run(self, segmenting: Segmenting, items: Sequence[int]) -> None:
         job = segmenting.job
         left = until_it_answers(lambda: self.ledger.left(job, items))
+        if not left:
+            return
         try:
             named = ItemList.read(self.folders.folder(job)).items
             with self._crew(segmenting, list(left)) as crew:
