@@ -4,6 +4,7 @@ import csv
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nibabel
@@ -121,6 +122,8 @@ def test_ctrl_c_leaves_the_job_to_the_server_and_says_how_to_come_back(client, s
     while (now := client.get("/v1/jobs", params={"limit": 1}).json()) == before:
         assert process.poll() is None
     job = now["jobs"][0]["id"]
+    while client.get(f"/v1/jobs/{job}").json()["state"] == "queued":  # until its sender has been answered, too
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == 1
