@@ -74,8 +74,9 @@ def create_app(settings: Settings) -> FastAPI:
 def _surround(app: App, server: Server, traces: Traces) -> None:
     """What every request passes, innermost first; nothing of a body is read before the guard has let it in."""
     settings = server.settings
-    app.add_middleware(DiskBound, data=settings.data, least=settings.min_free_bytes)
     larger = {"/v1/uploads": settings.max_archive_bytes, "/v1/models": settings.max_model_bytes}
+    most = max(settings.max_upload_bytes, *larger.values())
+    app.add_middleware(DiskBound, data=settings.data, least=settings.min_free_bytes, most=most)
     app.add_middleware(BodyBound, most=settings.max_upload_bytes, larger=larger)
     guard(app, settings)
     allow_origins(app, settings.cors_origins)

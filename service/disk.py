@@ -29,11 +29,14 @@ def check_disk(folders: Iterable[Path], least: int, coming: int = 0) -> None:
 
 
 class DiskBound:
-    """ASGI middleware: an upload is refused with 507, unread, when the disk for it or for what is kept is short."""
+    """ASGI middleware: an upload is refused with 507, unread, when the disk for it or for what is kept is short.
 
-    def __init__(self, app: ASGIApp, data: Path, least: int) -> None:
+    One of more than ``most`` bytes is left to the bound on bodies, which no disk would change.
+    """
+
+    def __init__(self, app: ASGIApp, data: Path, least: int, most: int) -> None:
         self.app = app
-        self._folders, self._least = (data, Path(tempfile.gettempdir())), least
+        self._folders, self._least, self._most = (data, Path(tempfile.gettempdir())), least, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._least:
@@ -48,7 +51,7 @@ class DiskBound:
         announced = headers.get("content-length", "")
         coming = int(announced) if announced.isdecimal() else 0
         is_form = headers.get("content-type", "").startswith("multipart/form-data")
-        if is_form or coming > SMALL or "transfer-encoding" in headers:
+        if coming <= self._most and (is_form or coming > SMALL or "transfer-encoding" in headers):
             await run_sync(check_disk, self._folders, self._least, coming)
 
 
