@@ -167,6 +167,7 @@ def test_a_scan_that_kills_its_worker_is_parked_and_the_others_succeed(data, sca
         assert "not tried again" in items["deadly"]["problem"]
 
 
+@pytest.mark.slow
 def test_the_server_lives_when_its_worker_does_not(data, scans) -> None:
     with mortal(data, **settings_for(scans)) as server:
         server.serve()
@@ -179,6 +180,7 @@ def test_the_server_lives_when_its_worker_does_not(data, scans) -> None:
         assert server.ended(job)["progress"]["done"] == 48
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0 or sys.platform != "linux", reason="only root can mount a small disk")
 def test_a_full_disk_is_waited_for(data, scans) -> None:
     results = data / "jobs"
