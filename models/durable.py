@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -12,12 +13,20 @@ from secrets import token_hex
 DAY_S = 24 * 3600
 
 
-def write_text(path: Path, text: str) -> None:
-    """Put a text file in place of what is there, if anything: the old one or the new one is there, never less."""
-    draft = path.with_name(f".{path.name}.{token_hex(4)}.writing")
+def write_whole(path: Path, content: bytes, mode: int = 0o666, before: Callable[[Path], object] | None = None) -> None:
+    """Put a file in place of what is there, if anything: the old one or the new one is there, never less.
+
+    ``mode``: who may read it, less what the process' mask takes away; ``before`` is shown the file before it has its
+    name. Raises ``OSError`` and leaves nothing behind.
+    """
+    draft = path.with_name(f".{token_hex(8)}.writing")
     try:
-        draft.write_text(text, encoding="utf-8")
-        settle(draft)
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if before is not None:
+            before(draft)
         os.replace(draft, path)
         settle(path.parent)
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from skipseg.models.durable import write_text
+from skipseg.models.durable import write_whole
 from skipseg.models.errors import ModelConflict
 
 POINTER, LOCK = "live.json", ".lock"
@@ -66,7 +66,7 @@ class PointerFile:
 
     def write(self, pointer: Pointer) -> None:
         """Only under ``locked``: what it was made of must not have changed meanwhile."""
-        write_text(self.path, pointer.model_dump_json())
+        write_whole(self.path, pointer.model_dump_json().encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -35,16 +35,18 @@ class App(FastAPI):
         document = super().openapi()
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
         declare_refusals(document)
-        _declare_bad_bodies(document)
+        _declare_bodies(document)
         return with_examples(document)
 
 
-def _declare_bad_bodies(document: dict[str, Any]) -> None:
-    """What cannot be read as JSON at all is answered 400, before its schema is looked at."""
+def _declare_bodies(document: dict[str, Any]) -> None:
+    """What is no JSON at all is answered 400, before its schema is looked at; a form 507, where the disk is short."""
+    answers = {"application/json": 400, "multipart/form-data": 507}
     for calls in document["paths"].values():
         for call in calls.values():
-            if "application/json" in call.get("requestBody", {}).get("content", {}):
-                call["responses"] = {"400": problems.documented(400)[400], **call["responses"]}
+            for body in call.get("requestBody", {}).get("content", {}):
+                status = answers[body]
+                call["responses"] = {str(status): problems.documented(status)[status], **call["responses"]}
 
 
 def create_app(settings: Settings) -> FastAPI:

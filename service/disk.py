@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from anyio.to_thread import run_sync
@@ -12,8 +15,11 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from skipseg.service.logs import NAME
 from skipseg.service.problems import told
 from skipseg.service.refusals import DiskFull
+
+log = logging.getLogger(NAME)
 
 SMALL = 1 << 20  # bytes of a body that is no form: it is kept in memory, and may be what frees the disk
 
@@ -26,6 +32,16 @@ def check_disk(folders: Iterable[Path], least: int, coming: int = 0) -> None:
             f"uploads are taken while {least:,} bytes of the server's disk stay free (SKIPSEG_MIN_FREE_BYTES); "
             f"{free:,} are, and {coming:,} are coming; free space there, or try again later"
         )
+
+
+@contextmanager
+def disk_permitting() -> Iterator[None]:
+    """Raise ``DiskFull`` in place of what the system raises where what was sent cannot be kept."""
+    try:
+        yield
+    except OSError as error:
+        log.error("not kept", extra={"fields": {"reason": os.strerror(error.errno or 0)}})
+        raise DiskFull("the server's disk could not keep what was sent; free space there, or try again later") from None
 
 
 class DiskBound:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from anyio import to_thread
 from fastapi import Request
@@ -17,10 +12,9 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 
-from skipseg.models.errors import NotReady, UsageError
-from skipseg.service.logs import NAME
-
-log = logging.getLogger(NAME)
+from skipseg.models.durable import settle
+from skipseg.models.errors import UsageError
+from skipseg.service.disk import disk_permitting
 
 PART = "file"
 FLUSH_BYTES = 4 * 2**20  # are gathered before a thread writes them
@@ -39,12 +33,12 @@ async def receive_file(request: Request, to: Path) -> Received:
     """Write the part called ``file`` to ``to``, which must not be there yet.
 
     Raises ``UsageError`` when the body is no multipart form, is cut short, or does not hold exactly one such part;
-    ``NotReady`` when the disk is full; ``ScanTooLarge`` beyond the bound on the request.
+    ``DiskFull`` when the disk is; ``ScanTooLarge`` beyond the bound on the request.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise UsageError(f"send the file as the part {PART!r} of multipart/form-data, such as: curl -F {PART}=@FILE")
-    async with _disk_told():
+    with disk_permitting():
         part = _Part(options[b"boundary"])
         with to.open("xb") as file:
             async for block in request.stream():
@@ -52,7 +46,7 @@ async def receive_file(request: Request, to: Path) -> Received:
                 if len(part.waiting) >= FLUSH_BYTES:
                     await to_thread.run_sync(file.write, part.given())
             await to_thread.run_sync(file.write, part.given())
-            await to_thread.run_sync(_settle, file)
+        await to_thread.run_sync(settle, to)
     return part.ended()
 
 
@@ -125,17 +119,3 @@ class _Part:
 
     def _end(self) -> None:
         self._whole = True
-
-
-@asynccontextmanager
-async def _disk_told() -> AsyncIterator[None]:
-    try:
-        yield
-    except OSError as error:
-        log.error("upload not kept", extra={"fields": {"reason": os.strerror(error.errno or 0)}})
-        raise NotReady("the server's disk could not keep the upload; free space there, or try again later") from None
-
-
-def _settle(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())

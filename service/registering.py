@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -16,15 +14,13 @@ from fastapi import Request
 
 from skipseg.models.bundle import MANIFEST, WEIGHTS
 from skipseg.models.durable import forget_drafts
-from skipseg.models.errors import BundleError, NotReady, ScanCorrupt, UsageError
+from skipseg.models.errors import BundleError, ScanCorrupt, UsageError
 from skipseg.models.imports.monai_bundle import METADATA, as_bundle, is_monai_bundle
 from skipseg.models.registry import ModelVersion, Registry
-from skipseg.service.logs import NAME
+from skipseg.service.disk import disk_permitting
 from skipseg.service.other_process import in_other_process
 from skipseg.service.receiving import receive_file
 from skipseg.service.store.archives import Archive, ArchiveLimits
-
-log = logging.getLogger(NAME)
 
 MOST_FILES = 10_000
 DRAFT = ".receiving-"
@@ -41,7 +37,7 @@ async def register(request: Request, registry: Registry, name: str | None, most:
 
 
 def _take(draft: Path, registry: Registry, name: str | None, most: int) -> ModelVersion:
-    with _disk_told():
+    with disk_permitting():
         bundle = unpacked(draft / "zip", draft / "bundle", most)
         if is_monai_bundle(bundle):
             bundle = in_other_process(as_bundle, bundle, draft / "imported")
@@ -88,16 +84,7 @@ async def _draft(root: Path) -> AsyncIterator[Path]:
 
 
 def _begin(root: Path) -> Path:
-    with _disk_told():
+    with disk_permitting():
         root.mkdir(parents=True, exist_ok=True)
         forget_drafts(root, DRAFT)
         return Path(mkdtemp(prefix=DRAFT, dir=root))
-
-
-@contextmanager
-def _disk_told() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        log.error("bundle not kept", extra={"fields": {"reason": os.strerror(error.errno or 0)}})
-        raise NotReady("the server's disk could not keep the bundle; free space there, or try again later") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,8 +14,8 @@ from starlette.formparsers import MultiPartParser
 
 from skipseg.models.errors import UsageError
 from skipseg.models.scans.limits import Limits
+from skipseg.service.disk import disk_permitting
 from skipseg.service.logs import NAME
-from skipseg.service.refusals import DiskFull
 
 log = logging.getLogger(NAME)
 
@@ -40,11 +39,8 @@ async def uploaded_scans(request: Request, limits: Limits) -> AsyncIterator[list
 
 
 async def _read_form(request: Request, most: int) -> FormData:
-    try:
+    with disk_permitting():
         return await request.form(max_files=most, max_fields=OTHER_FIELDS)
-    except OSError as error:
-        log.error("upload not kept", extra={"fields": {"reason": os.strerror(error.errno or 0)}})
-        raise DiskFull("the server's disk could not keep the upload; free space there, or try again later") from None
 
 
 def _scans(form: FormData) -> list[UploadFile]:

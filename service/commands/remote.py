@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from skipseg.client import Client, ClientError, Item, Job, Problem
+from skipseg.models.durable import write_whole
 from skipseg.models.errors import UsageError
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.scans.masks import format_of
@@ -21,7 +22,6 @@ from skipseg.service.commands.cases import ScanFiles, collect, refuse_overwritin
 from skipseg.service.commands.progress import bar
 from skipseg.service.commands.results import RESULTS
 from skipseg.service.commands.written import is_one_file, possible_files
-from skipseg.service.store.files import write_whole
 
 WRONGLY_PUT = ("usage", "validation")  # codes of problems that the command's user made
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skipseg.models.bundle import sha256
+from skipseg.models.durable import settle
 from skipseg.models.errors import DatasetError
 from skipseg.models.scans.reader import scan_stem
 from skipseg.service.datasets.contents import CASE_NAME, CASE_RULE, CaseFiles, Contents, described, entry
@@ -99,8 +100,7 @@ def _moved(case: Case, files: CaseFiles, kept: Path) -> Group:
     for path, file in zip((*case.images, case.label), (*images, label), strict=True):
         (kept / file).parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, kept / file)
-        with (kept / file).open("rb") as written:
-            os.fsync(written.fileno())
+        settle(kept / file)
     return Group(images=images, label=label)
 
 

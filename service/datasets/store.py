@@ -19,6 +19,7 @@ from secrets import token_hex
 from filelock import FileLock
 from pydantic import ValidationError
 
+from skipseg.models.durable import settle, write_whole
 from skipseg.models.errors import DatasetConflict, DatasetError, DatasetUnknown, UsageError
 from skipseg.models.registry import NAME
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
@@ -171,7 +172,7 @@ class DatasetStore:
                 copied(self.root / name / file, draft / file)
         groups = {case: group for case, group in contents.groups.items() if case in table}
         text = contents.model_copy(update={"dataset": table, "groups": groups}).text()
-        _replace(draft / FILE, text)
+        write_whole(draft / FILE, text.encode())
         os.rename(draft, into)
 
     def _freeze(
@@ -206,7 +207,7 @@ class DatasetStore:
     def _publish(self, name: str, draft: Path, made: Contents) -> Contents:
         """Make a draft the dataset of that name, in one step."""
         self._check_free(name)
-        _replace(draft / FILE, made.text())
+        write_whole(draft / FILE, made.text().encode())
         trail.append(draft, made.kept.last)
         try:
             os.rename(draft, self.root / name)
@@ -231,7 +232,7 @@ class DatasetStore:
         return Group(images=images, label=label)
 
     def _write(self, name: str, contents: Contents) -> None:
-        _replace(self.root / name / FILE, contents.text())
+        write_whole(self.root / name / FILE, contents.text().encode())
         trail.append(self.root / name, contents.kept.last)
 
     def _sweep(self, name: str, table: Mapping[str, Group]) -> None:
@@ -250,18 +251,8 @@ def place(path: Path, to: Path) -> None:
         return
     draft = to.with_name(f".{token_hex(8)}")
     copied(path, draft)
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
+    settle(draft)
     os.replace(draft, to)
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{token_hex(8)}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
 
 
 def _refuse_twins(contents: Contents, case: str, files: CaseFiles) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from skipseg.models.durable import settle, write_whole
 from skipseg.models.scans.masks import encode_mask, mask_suffix
 from skipseg.models.scans.volume import Mask
 from skipseg.models.trust import Trust
-from skipseg.service.store.files import sync_folder, write_whole
 
 
 class ItemResult(BaseModel):
@@ -51,7 +51,7 @@ class JobFolders:
         """A new folder."""
         folder = self.folder(job)
         (folder / "masks").mkdir(parents=True)
-        sync_folder(self.root)
+        settle(self.root)
         return folder
 
     def folder(self, job: str) -> Path:
@@ -79,7 +79,7 @@ class JobFolders:
         if not target.exists():
             try:
                 os.link(self.mask(job, name), target)
-                sync_folder(target.parent)
+                settle(target.parent)
             except FileNotFoundError:
                 raise
             except OSError:  # no links here, or another disk

@@ -45,11 +45,6 @@ class Supervisor:
         """There is work."""
         self._needed.set()
 
-    def pids(self) -> list[int]:
-        """Of the workers that are alive."""
-        processes = [place.process for place in self._places]
-        return [process.pid for process in processes if process is not None and process.poll() is None]
-
     def close(self) -> None:
         """End the workers; what they had in hand is done again by the next."""
         self._ending.set()

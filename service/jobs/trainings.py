@@ -10,6 +10,7 @@ from time import time
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from skipseg.models.durable import write_whole
 from skipseg.models.errors import JobUnknown, SkipsegError
 from skipseg.service.jobs.ending import End
 from skipseg.service.jobs.ledger import Ledger
@@ -23,7 +24,6 @@ from skipseg.service.retraining.order import TrainOrder
 from skipseg.service.retraining.outcome import TrainOutcome, TrainProgress
 from skipseg.service.retraining.preparing import Stores
 from skipseg.service.retraining.retrain import retrain
-from skipseg.service.store.files import write_whole
 
 log = logging.getLogger(NAME)
 

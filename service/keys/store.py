@@ -7,17 +7,17 @@ was revoked is not mistaken for one that never had any.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import Literal
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from skipseg.models.durable import write_whole
 from skipseg.service.keys.key import Key, make_key
 from skipseg.service.keys.owner import hand_to_owner_of
 from skipseg.service.keys.scopes import Scope
@@ -115,17 +115,8 @@ class KeyStore:
             raise _unreadable() from None
 
     def _write(self, keys: Keys) -> None:
-        draft = self.path.with_name(f".{FILE}.{token_hex(4)}.writing")
-        try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(keys.model_dump_json(indent=1).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            hand_to_owner_of(self.path.parent, draft)
-            os.replace(draft, self.path)
-            _sync_folder(self.path.parent)
-        finally:
-            draft.unlink(missing_ok=True)
+        content = keys.model_dump_json(indent=1).encode()
+        write_whole(self.path, content, 0o600, before=partial(hand_to_owner_of, self.path.parent))
 
 
 def _unreadable() -> KeysUnreadable:
@@ -133,12 +124,3 @@ def _unreadable() -> KeysUnreadable:
         f"{FILE} in the data folder is damaged, or belongs to another user; nobody is let in until the user that the "
         "server runs as can read it, or it is removed and keys are made again"
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

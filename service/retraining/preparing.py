@@ -7,7 +7,6 @@ FOLDER/base, rival     the bundle to go on from, and the one that is live, whate
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from secrets import token_hex
 from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.bundle import load_bundle
+from skipseg.models.durable import write_whole
 from skipseg.models.errors import DatasetConflict, UsageError
 from skipseg.models.registry import ModelVersion, Registry
 from skipseg.service.datasets.contents import Contents
@@ -100,12 +100,7 @@ def begin(order: TrainOrder, folder: Path, stores: Stores, who: str) -> Begun:
 
 def write(path: Path, what: BaseModel) -> None:
     """A file that is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.writing")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(what.model_dump_json(indent=1, by_alias=True))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    write_whole(path, what.model_dump_json(indent=1, by_alias=True).encode())
 
 
 def _live(name: str, registry: Registry) -> ModelVersion | None:

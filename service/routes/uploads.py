@@ -7,6 +7,7 @@ from datetime import datetime
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
+from skipseg.service.disk import disk_permitting
 from skipseg.service.keys.access import needs
 from skipseg.service.problems import documented
 from skipseg.service.receiving import PART, receive_file
@@ -54,13 +55,14 @@ class UploadAnswer(Answered):
     openapi_extra=BODY,
 )
 async def upload(request: Request, server: ServerDep, response: Response) -> UploadAnswer:
-    draft = await to_thread.run_sync(server.uploads.draft)
-    try:
-        received = await receive_file(request, draft / CONTENT)
-        kept = await to_thread.run_sync(server.uploads.keep, draft, received.name, received.sha256)
-    except BaseException:
-        server.uploads.drop(draft)
-        raise
+    with disk_permitting():
+        draft = await to_thread.run_sync(server.uploads.draft)
+        try:
+            received = await receive_file(request, draft / CONTENT)
+            kept = await to_thread.run_sync(server.uploads.keep, draft, received.name, received.sha256)
+        except BaseException:
+            server.uploads.drop(draft)
+            raise
     response.headers["Location"] = f"/v1/uploads/{kept.id}"
     return UploadAnswer.of(kept)
 

@@ -19,8 +19,8 @@ from zipfile import is_zipfile
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from skipseg.models.durable import settle, write_whole
 from skipseg.models.errors import UploadUnknown
-from skipseg.service.store.files import sync_folder
 
 ID = re.compile(r"[0-9a-f]{32}")
 CONTENT, ABOUT = "content", "upload.json"
@@ -65,13 +65,9 @@ class UploadStore:
             sha256=sha256,
             made=datetime.now(UTC),
         )
-        with (draft / ABOUT).open("w", encoding="utf-8") as file:
-            file.write(upload.model_dump_json())
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(draft)
+        write_whole(draft / ABOUT, upload.model_dump_json().encode())
         os.rename(draft, self.root / upload.id)
-        sync_folder(self.root)
+        settle(self.root)
         return upload
 
     def drop(self, draft: Path) -> None:
