@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from browsing import drop, picture_of, segment
 
+from skipseg.training.datasets.dataset import open_dataset, read_case
+
 
 def open_drawing(page, scan: Path) -> None:
     drop(page, scan)
@@ -56,12 +58,12 @@ def test_a_corrected_mask_becomes_a_case_on_the_scans_own_grid(opened, server, h
         page.get_by_text("No mask is in hand").wait_for()  # what is saved is not kept in the browser any more
     case = httpx.get(f"{server.url}/v1/datasets/hippocampus-corrected").json()["cases"]
     assert [each["name"] for each in case] == ["mended"]
-    kept = server.log.parent / "datasets" / "hippocampus-corrected"
-    (label,), (image,) = list(kept.rglob("labelsTr/mended*")), list(kept.rglob("imagesTr/mended*"))
-    assert image.read_bytes() == hippocampus.read_bytes()
-    truth, scan = nibabel.load(label), nibabel.load(hippocampus)
-    assert truth.affine.tobytes() == scan.affine.tobytes()
-    assert [int(np.sum(np.asarray(truth.dataobj) == value)) for value in (1, 2)] == painted
+    dataset = open_dataset(server.log.parent / "datasets" / "hippocampus-corrected")
+    image, truth = read_case(dataset, dataset.cases[0])
+    scan = nibabel.load(hippocampus)
+    assert np.array_equal(image.voxels[0], scan.get_fdata())
+    assert np.array_equal(image.geometry.affine, scan.affine)
+    assert [int(np.sum(truth == value)) for value in (1, 2)] == painted
 
 
 def test_a_drawing_survives_a_reload_and_is_undone(opened, hippocampus: Path) -> None:

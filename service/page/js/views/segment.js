@@ -45,9 +45,20 @@ class SegmentView {
   async segment(watch) {
     const wishes = this.order.wishes(), model = this.order.model();
     const result = await segment(hand.scan, wishes, watch);
-    Object.assign(hand, { wishes, model, result });
+    Object.assign(hand, { wishes: { ...wishes, ...(result.series && { series: result.series }) }, model, result });
     this.draw();
-    if (this.viewer) await showResult(hand, this.viewer);
+    if (this.isUnseen || this.isOther(result)) {
+      hand.image = null; // which series is read, and onto which grid, is known now
+      await this.look();
+    } else if (this.viewer) {
+      await showResult(hand, this.viewer);
+    }
+  }
+
+  /** Whether the mask is of something else than what is shown: another series of a study, or another grid. */
+  isOther(result) {
+    const { series = "", geometry = "" } = this.shown ?? {};
+    return hand.scan.kind === "dicom" && ((hand.wishes.geometry ?? "") !== geometry || (series !== "" && series !== result.series));
   }
 
   got(files) {
@@ -68,17 +79,21 @@ class SegmentView {
     const { scan } = hand;
     this.viewer?.close();
     this.viewer = null;
+    this.isUnseen = false;
     this.picture.hidden = false;
     fill(this.picture, h("p", { class: "muted", role: "status" }, "Opening the scan…"));
     try {
-      hand.image ??= await imageOf(scan, this.leaving);
+      hand.image ??= await imageOf(scan, { signal: this.leaving.signal, wishes: hand.result ? hand.wishes : this.order.wishes() });
+      this.shown = hand.result ? hand.wishes : this.order.wishes();
       const viewer = await this.open(scan);
       if (hand.scan !== scan || this.leaving.signal.aborted) return viewer?.close();
       this.viewer = viewer;
       if (hand.result) this.draw();
       if (hand.result && viewer) await showResult(hand, viewer);
     } catch (error) {
-      if (error.name !== "AbortError" && hand.scan === scan) fill(this.picture, problemCard(error.title ? error : unseen(error), () => this.look()));
+      if (error.name === "AbortError" || hand.scan !== scan) return null;
+      this.isUnseen = true;
+      fill(this.picture, problemCard(error.title ? error : unseen(error), () => this.look()));
     }
     return null;
   }
@@ -89,13 +104,14 @@ class SegmentView {
       return await viewerPanel(this.picture, hand.image, isPicture);
     } catch (error) {
       if (hand.image !== scan.files[0]) throw error;
-      hand.image = await asServerReads(scan, this.leaving); // NIfTI that the viewer cannot read: the server knows more, or says why
+      hand.image = await asServerReads(scan, { signal: this.leaving.signal }); // NIfTI that the viewer cannot read: the server knows more, or says why
       return viewerPanel(this.picture, hand.image, isPicture);
     }
   }
 
   draw() {
     const isChosen = hand.scan !== null;
+    this.order.suit(hand.scan);
     fill(this.side,
       isChosen && h("section", { class: "card stack" }, h("h2", {}, "Scan"), scanLine(hand.scan), h("details", {}, h("summary", {}, "Another scan"), this.drop())),
       h("section", { class: "card stack" }, h("h2", {}, "Model"), this.order.element, isChosen && this.run.element));
