@@ -50,7 +50,7 @@ _BY_LETTERS = {
 }
 _NAMES_AND_DATES = frozenset({"PN", "DA", "DT", "TM", "AS"})
 _FREE_TEXT = frozenset({"ST", "LT", "UT", "UR"})
-_NEEDED_TEXT = frozenset({(0x0008, 0x0104), (0x0008, 0x0119), (0x0008, 0x0120), (0x0008, 0x0115), (0x0008, 0x0116)})
+_NEEDED_TEXT = (0x0008, 0x0120)  # URNCodeValue: a code that is an address
 GRAPHICS = (0x5000, 0x6000)  # repeating groups of curves and overlays: often text, drawn
 KINDS = ("ClassUID", "TransferSyntaxUID", "CodingSchemeUID")  # UIDs of what something is, not of which one
 _STANDARD = re.compile(r"1\.2\.840\.10008\.[0-9.]{1,50}")
@@ -74,7 +74,7 @@ def action_for(tag: BaseTag) -> Action:
 def _beyond_the_table(key: tuple[int, int], vr: str) -> Action:
     if vr == "UI":
         return Action.KEEP if dictionary_keyword(key).endswith(KINDS) else Action.UID
-    if vr in _NAMES_AND_DATES or (vr in _FREE_TEXT and key not in _NEEDED_TEXT):
+    if vr in _NAMES_AND_DATES or (vr in _FREE_TEXT and key != _NEEDED_TEXT):
         return Action.REMOVE
     return Action.KEEP
 

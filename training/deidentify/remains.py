@@ -18,7 +18,7 @@ from skipseg.training.deidentify.profile import KINDS, is_of_the_standard
 
 LEAST = 4  # characters; shorter ones are everywhere
 CERTAIN = 6  # as many are found inside of words and in bytes as well
-CHANCELESS = 12  # digits; fewer turn up by chance among those of a new UID
+CHANCELESS = 12  # characters of a number or a UID; fewer turn up by chance among those of new UIDs
 _ID_KEYWORDS = (
     "PatientID OtherPatientIDs IssuerOfPatientID PatientBirthName PatientMotherBirthName PatientAddress "
     "PatientTelephoneNumbers PatientTelecomInformation MilitaryRank MedicalRecordLocator InsurancePlanIdentification "
@@ -70,8 +70,8 @@ class Identifiers:
     def _is_in(self, data: bytes) -> bool:
         """In the bytes of the file, pixels and all: names and UIDs. Short digits turn up there by chance."""
         letters = {one for one in self.certain if not one.isdigit() or len(one) >= CHANCELESS}
-        lowered = data.lower()
-        return any(one.encode() in lowered for one in letters | self.uids)
+        lowered, long = data.lower(), {uid for uid in self.uids if len(uid) >= CHANCELESS}
+        return any(one.encode() in lowered for one in letters | long)
 
 
 def _told(original: Dataset) -> Iterator[str]:
