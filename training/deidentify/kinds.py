@@ -45,20 +45,24 @@ _IN_3D = frozenset({"MR", "CT", "PT", "NM"})
 
 def objection_to(header: Dataset) -> Objection | None:
     """Why a file of this header is not to be written, as far as the header tells; None: nothing against it."""
+    if (objection := burned_in(header)) is not None:
+        return objection
+    kind = UID(header.get("SOPClassUID", ""))
+    is_scan = kind in _SCANS and ("PixelData" in header or "FloatPixelData" in header)
+    if not is_scan and kind not in _MASKS:
+        return Objection.OTHER_KIND
+    return Objection.GRAPHICS if _has_graphics_in_pixels(header) else None
+
+
+def burned_in(header: Dataset) -> Objection | None:
+    """Whether pixels are likely to say a name; the header may come without them."""
     kind, modality = UID(header.get("SOPClassUID", "")), str(header.get("Modality", ""))
     if str(header.get("BurnedInAnnotation") or "NO").upper() != "NO":
         return Objection.BURNED_IN
-    is_known = kind in _SCANS or kind in _MASKS
-    if (
-        kind in _BURNED
-        or modality in _MODALITIES
-        or _is_shot(header)
-        or (kind.startswith(_PHOTOGRAPHS) and not is_known)
-    ):
+    is_photograph = kind.startswith(_PHOTOGRAPHS) and kind not in _SCANS
+    if kind in _BURNED or modality in _MODALITIES or is_photograph or _is_shot(header):
         return Objection.USUALLY_BURNED_IN
-    if not is_known or (kind in _SCANS and "PixelData" not in header and "FloatPixelData" not in header):
-        return Objection.OTHER_KIND
-    return Objection.GRAPHICS if _has_graphics_in_pixels(header) else None
+    return None
 
 
 def may_show_a_face(header: Dataset) -> bool:
