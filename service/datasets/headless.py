@@ -51,6 +51,6 @@ def _refuse_burned_in(header: SeriesHeader | None) -> None:
     for slice_ in header.slices if header else ():
         if burned_in(slice_) is not None:
             raise ScanUnusable(
-                "this image says that text is burned into its pixels, or is of a kind that usually has some (ultrasound, "
-                "secondary captures, screenshots); a dataset keeps no image that may tell a name"
+                "this image says that text is burned into its pixels, or is of a kind that usually has some "
+                "(ultrasound, secondary captures, screenshots); a dataset keeps no image that may tell a name"
             )

@@ -1,6 +1,6 @@
 """DICOM inside the zip of a dataset: a series in the place of an image, a SEG in the place of a label.
 
-images/CASE/*.dcm, images/CASE.zip or images/CASE.dcm      become images/CASE.nii.gz; so in imagesTr/, CASE_0000 and so on
+images/CASE/*.dcm, images/CASE.zip or images/CASE.dcm      become images/CASE.nii.gz; so in imagesTr/, CASE_0000, ...
 labels/CASE.dcm                                            becomes labels/CASE.nii.gz, on the grid of its image
 """
 
@@ -40,10 +40,12 @@ def converted(root: Path) -> list[Defect]:
 def _dicom(folder: Path) -> Iterator[Path]:
     """Folders that DICOM is in, and files that are called like it, sorted."""
     for path in sorted(folder.glob("[!.]*")):
-        if path.is_dir() and any(is_dicom(starts_with(file, HEAD)) for file in path.rglob("*") if file.is_file()):
+        if _is_series(path) if path.is_dir() else path.name.lower().endswith(SUFFIXES):
             yield path
-        elif path.is_file() and path.name.lower().endswith(SUFFIXES):
-            yield path
+
+
+def _is_series(folder: Path) -> bool:
+    return any(is_dicom(starts_with(file, HEAD)) for file in folder.rglob("*") if file.is_file())
 
 
 def _settled(root: Path, path: Path, convert: Callable[[Path, Path], None]) -> Defect | None:

@@ -126,7 +126,9 @@ def _mark(
     at = _voxels_of(grid, frame, rows, columns)
     found = np.full(len(rows), frame.segment) if frame.segment is not None else plane[rows, columns].astype(np.int64)
     if unknown := set(np.unique(found).tolist()) - set(numbers):
-        raise ScanUnusable(f"the pixels of the DICOM SEG name segments {sorted(unknown)[:8]}, which it does not describe")
+        raise ScanUnusable(
+            f"the pixels of the DICOM SEG name segments {sorted(unknown)[:8]}, which it does not describe"
+        )
     marks = np.array([numbers.get(number, 0) for number in range(int(found.max()) + 1)])[found]
     before = voxels[tuple(at)]
     if ((before != 0) & (before != marks)).any():
@@ -134,12 +136,13 @@ def _mark(
     voxels[tuple(at)] = marks
 
 
-def _voxels_of(
-    grid: Geometry, frame: _Frame, rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _voxels_of(grid: Geometry, frame: _Frame, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Voxel indices (3, N) of pixels."""
     back = np.linalg.inv(grid.affine)
-    step, start = back[:3, :3] @ np.stack([frame.down, frame.right], axis=1), back[:3, :3] @ frame.position + back[:3, 3]
+    step, start = (
+        back[:3, :3] @ np.stack([frame.down, frame.right], axis=1),
+        back[:3, :3] @ frame.position + back[:3, 3],
+    )
     exact = start[:, np.newaxis] + step @ np.stack([rows, columns])
     at = np.rint(exact).astype(np.int64)
     apart = np.linalg.norm(grid.affine[:3, :3] @ (exact - at), axis=0).max()

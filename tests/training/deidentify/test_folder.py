@@ -86,7 +86,10 @@ def test_nothing_that_was_planted_is_in_any_byte_any_name_or_any_word(study, dei
 
 
 def test_pixels_and_geometry_are_the_same_and_private_elements_gone(study, cleaned) -> None:
-    before, after = by_pixels([dcmread(path) for path in files(study) if path.suffix == ".dcm"]), by_pixels(read(cleaned))
+    before, after = (
+        by_pixels([dcmread(path) for path in files(study) if path.suffix == ".dcm"]),
+        by_pixels(read(cleaned)),
+    )
     assert len(before) == 8
     assert set(before) == set(after)
     for pixels, scan in after.items():
@@ -110,7 +113,9 @@ def test_uids_are_others_and_still_lead_to_each_other(study, cleaned) -> None:
 
 def uids(scan: Dataset) -> list:
     kinds = ("ClassUID", "SyntaxUID")
-    return [one for one in scan.iterall() if one.VR == "UI" and not one.keyword.endswith(kinds) and not one.tag.is_private]
+    return [
+        one for one in scan.iterall() if one.VR == "UI" and not one.keyword.endswith(kinds) and not one.tag.is_private
+    ]
 
 
 def series(scans: list[Dataset]) -> set[str]:
@@ -160,20 +165,20 @@ def test_the_way_back_is_kept_only_when_asked_for_and_is_its_owners_alone(study,
     assert deidentify(study, out, "--mapping", out / "key.json").code == 2
 
 
-REFUSED = {
-    "says so": (dict(BurnedInAnnotation="YES"), "burned into their pixels"),
-    "ultrasound": (dict(SOPClassUID="1.2.840.10008.5.1.4.1.1.6.1", Modality="US"), "usually has text"),
-    "secondary capture": (dict(SOPClassUID="1.2.840.10008.5.1.4.1.1.7"), "usually has text"),
-    "screenshot": (dict(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"]), "usually has text"),
-    "document": (dict(SOPClassUID="1.2.840.10008.5.1.4.1.1.104.1"), "usually has text"),
-    "scanned film": (dict(ConversionType="DF"), "usually has text"),
-    "photograph": (dict(SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.4"), "usually has text"),
-    "report": (dict(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33"), "neither scans nor masks"),
-    "graphics in pixels": (dict(OverlayInPixels=True), "unused bits"),
-    "a name where none belongs": (dict(ManufacturerModelName=f"the scanner of {NAME}"), "would still have said"),
-    "a number in a number": (dict(PatientID="739002155", SeriesNumber="739002155"), "would still have said"),
-    "a name in the pixels": (dict(PixelsSay=PATIENT.encode()), "would still have said"),
-    "no study": (dict(StudyInstanceUID=""), "damaged"),
+REFUSED: dict[str, tuple[dict[str, object], str]] = {
+    "says so": ({"BurnedInAnnotation": "YES"}, "burned into their pixels"),
+    "ultrasound": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.6.1", "Modality": "US"}, "usually has text"),
+    "secondary capture": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "usually has text"),
+    "screenshot": ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "usually has text"),
+    "document": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.104.1"}, "usually has text"),
+    "scanned film": ({"ConversionType": "DF"}, "usually has text"),
+    "photograph": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.4"}, "usually has text"),
+    "report": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.33"}, "neither scans nor masks"),
+    "graphics in pixels": ({"OverlayInPixels": True}, "unused bits"),
+    "a name where none belongs": ({"ManufacturerModelName": f"the scanner of {NAME}"}, "would still have said"),
+    "a number in a number": ({"PatientID": "739002155", "SeriesNumber": "739002155"}, "would still have said"),
+    "a name in the pixels": ({"PixelsSay": PATIENT.encode()}, "would still have said"),
+    "no study": ({"StudyInstanceUID": ""}, "damaged"),
 }
 
 
@@ -340,7 +345,9 @@ def test_the_mapping_survives_a_run_that_is_stopped(study, deidentify, tmp_path)
 
 def test_an_item_that_nobody_expects_loses_its_names(study, deidentify, tmp_path) -> None:
     scan = one(study)
-    scan.AnatomicRegionSequence = Sequence([told(CodeValue="T-A0100", CodingSchemeDesignator="SRT", CodeMeaning="Brain")])
+    scan.AnatomicRegionSequence = Sequence(
+        [told(CodeValue="T-A0100", CodingSchemeDesignator="SRT", CodeMeaning="Brain")]
+    )
     scan.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = Sequence([told(PatientName=PATIENT)])
     save(scan, tmp_path / "in" / "a.dcm")
     assert deidentify(tmp_path / "in", tmp_path / "out").code == 0

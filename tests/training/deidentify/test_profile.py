@@ -54,7 +54,9 @@ def test_names_and_free_text_are_kept_nowhere() -> None:
     assert [DicomDictionary[tag][4] for tag in kept if dictionary_VR(tag) in ("PN", "LT", "ST", "UT")] == []
 
 
-@pytest.mark.parametrize("text", [NAME, NAME.upper(), f"{FIRST} {NAME}", f"{FIRST}{NAME}", f"x{NUMBER}x", "pid 7390021"])
+@pytest.mark.parametrize(
+    "text", [NAME, NAME.upper(), f"{FIRST} {NAME}", f"{FIRST}{NAME}", f"x{NUMBER}x", "pid 7390021"]
+)
 def test_names_and_ids_are_found_however_they_are_written(text: str) -> None:
     found = Identifiers.of(scan(PatientName=PATIENT, PatientID=NUMBER))
     assert found.remain_in(as_file(scan(Manufacturer=text)))
@@ -72,7 +74,9 @@ def test_a_short_name_is_found_as_a_word_alone() -> None:
     assert found.remain_in(as_file(scan(Manufacturer="Mary's scanner")))
 
 
-@given(st.lists(st.from_regex(r"1\.[1-9][0-9]{0,20}(\.[1-9][0-9]{0,9}){1,3}", fullmatch=True), unique=True, max_size=20))
+@given(
+    st.lists(st.from_regex(r"1\.[1-9][0-9]{0,20}(\.[1-9][0-9]{0,9}){1,3}", fullmatch=True), unique=True, max_size=20)
+)
 def test_pseudonyms_are_the_same_for_the_same_and_others_for_others(uids: list[str]) -> None:
     ours, again = Pseudonyms(), Pseudonyms()
     new = [ours.uid(uid) for uid in uids]
