@@ -45,7 +45,7 @@ def is_segmentation(source: ScanSource, limits: Limits) -> bool:
     with parts_of(source, limits) as parts:
         if len(parts) != 1 or not is_dicom(parts[0].head()):
             return False
-        return read_header(parts[0], [_MODALITY])[0].get("Modality") == "SEG"
+        return str(read_header(parts[0], [_MODALITY])[0].get("Modality")) == "SEG"
 
 
 def read_segmentation(source: ScanSource, grid: Geometry, values: Mapping[str, int], limits: Limits) -> Volume:
@@ -124,12 +124,13 @@ def _mark(
     if not len(rows):
         return
     at = _voxels_of(grid, frame, rows, columns)
-    found = np.full(len(rows), frame.segment) if frame.segment is not None else plane[rows, columns].astype(np.int64)
-    if unknown := set(np.unique(found).tolist()) - set(numbers):
+    said = np.full(len(rows), frame.segment) if frame.segment is not None else plane[rows, columns].astype(np.int64)
+    found, where = np.unique(said, return_inverse=True)
+    if unknown := set(found.tolist()) - set(numbers):
         raise ScanUnusable(
             f"the pixels of the DICOM SEG name segments {sorted(unknown)[:8]}, which it does not describe"
         )
-    marks = np.array([numbers.get(number, 0) for number in range(int(found.max()) + 1)])[found]
+    marks = np.array([numbers[number] for number in found.tolist()])[where]
     before = voxels[tuple(at)]
     if ((before != 0) & (before != marks)).any():
         raise ScanUnusable("two segments overlap, so that a voxel would have two labels; make them disjoint")
@@ -144,7 +145,7 @@ def _voxels_of(grid: Geometry, frame: _Frame, rows: NDArray[np.int64], columns: 
         back[:3, :3] @ frame.position + back[:3, 3],
     )
     exact = start[:, np.newaxis] + step @ np.stack([rows, columns])
-    at = np.rint(exact).astype(np.int64)
+    at: NDArray[np.int64] = np.rint(exact).astype(np.int64)
     apart = np.linalg.norm(grid.affine[:3, :3] @ (exact - at), axis=0).max()
     if apart > NEAR_MM:
         raise ScanUnusable(f"pixels of the DICOM SEG lie {apart:.2f} mm beside the scan's voxels; make it on the scan")
