@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,10 +12,12 @@ from pathlib import Path
 from pydicom import dcmread, dcmwrite
 from pydicom.config import disable_value_validation
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from skipseg.models.durable import write_whole
 from skipseg.models.errors import UsageError
+from skipseg.models.scans.dicom.parse import check_syntax, is_dicom
+from skipseg.models.scans.dicom.parts import HEAD
 from skipseg.models.scans.limits import DEFAULT_LIMITS
 from skipseg.training.deidentify.header import deidentified
 from skipseg.training.deidentify.kinds import Objection, may_show_a_face, objection_to
@@ -88,20 +89,20 @@ class _Made:
 def _made(path: Path, pseudonyms: Pseudonyms) -> _Made | Objection | None:
     """None for what is no DICOM. What pydicom says of a bad header may quote it: none of that is passed on."""
     try:
-        with disable_value_validation(), warnings.catch_warnings(action="ignore"):
+        with disable_value_validation():
             return _made_of(path, pseudonyms)
     except Exception:  # noqa: BLE001 - strangers' files, and one of them must not end the run
         return Objection.UNREADABLE
 
 
 def _made_of(path: Path, pseudonyms: Pseudonyms) -> _Made | Objection | None:
-    if not _starts_like_dicom(path):
+    with path.open("rb") as file:
+        if not is_dicom(file.read(HEAD)):
+            return None
+        check_syntax(file)
+    if read_file_meta_info(path).get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return None
-    about = read_file_meta_info(path)
-    if about.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-        return None
-    if about.TransferSyntaxUID == DeflatedExplicitVRLittleEndian or path.stat().st_size > DEFAULT_LIMITS.file_bytes:
-        return Objection.UNREADABLE  # deflate would unfold in memory before anything is known of how much
+    DEFAULT_LIMITS.check_bytes(path.stat().st_size)
     original = dcmread(path)
     if (objection := objection_to(original)) is not None:
         return objection
@@ -113,14 +114,14 @@ def _made_of(path: Path, pseudonyms: Pseudonyms) -> _Made | Objection | None:
     return _Made(file.getvalue(), uids, may_show_a_face(original)) if all(uids) else Objection.UNREADABLE
 
 
-def _starts_like_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
 def _files(folder: Path) -> Iterator[Path]:
-    for root, _, names in os.walk(folder):
+    for root, _, names in os.walk(folder, onerror=_closed):
         yield from (path for path in (Path(root, name) for name in names) if path.is_file())
+
+
+def _closed(error: OSError) -> None:
+    """A folder that is passed over in silence would be missed too late; its name may be a patient's."""
+    raise UsageError(f"a folder inside FOLDER cannot be read ({error.strerror}); check its rights") from None
 
 
 def _refuse_nested(folder: Path, out: Path) -> None:

@@ -17,6 +17,7 @@ from planted import CLINIC, NAME, NUMBER, PATIENT, planted, save, says_who, told
 from pydicom import Dataset, Sequence, dcmread, dcmwrite
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
+from skipseg.models.scans.reader import read_scan
 from skipseg.service.cli import run
 
 GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns")
@@ -96,6 +97,17 @@ def test_pixels_and_geometry_are_the_same_and_private_elements_gone(study, clean
         assert all(scan[word].value == before[pixels][word].value for word in GEOMETRY)
         assert not any(element.tag.is_private for element in scan.iterall())
         assert scan.file_meta.TransferSyntaxUID == before[pixels].file_meta.TransferSyntaxUID
+
+
+def test_a_series_is_read_as_before(real_data, deidentify, tmp_path) -> None:
+    folder = real_data("dicom") / "hippocampus-crop-1"
+    for path in folder.iterdir():
+        save(planted(path), tmp_path / "in" / path.name)
+    assert deidentify(tmp_path / "in", tmp_path / "out").code == 0
+    before, after = read_scan(folder), read_scan(tmp_path / "out")
+    assert np.array_equal(before.voxels, after.voxels)
+    assert np.array_equal(before.geometry.affine, after.geometry.affine)
+    assert len(after.source.header.instances) == 32
 
 
 def test_uids_are_others_and_still_lead_to_each_other(study, cleaned) -> None:
