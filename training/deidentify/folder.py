@@ -106,12 +106,12 @@ def _made_of(path: Path, pseudonyms: Pseudonyms) -> _Made | Objection | None:
     original = dcmread(path)
     if (objection := objection_to(original)) is not None:
         return objection
-    made, file = deidentified(original, pseudonyms), BytesIO()
-    dcmwrite(file, made, enforce_file_format=True)
-    if Identifiers.of(original).remain_in(file.getvalue()):
+    made, whole = deidentified(original, pseudonyms), BytesIO()
+    dcmwrite(whole, made, enforce_file_format=True)
+    if Identifiers.of(original).remain_in(whole.getvalue()):
         return Objection.STILL_TOLD
     uids = (str(made.StudyInstanceUID), str(made.SeriesInstanceUID), str(made.SOPInstanceUID))
-    return _Made(file.getvalue(), uids, may_show_a_face(original)) if all(uids) else Objection.UNREADABLE
+    return _Made(whole.getvalue(), uids, may_show_a_face(original)) if all(uids) else Objection.UNREADABLE
 
 
 def _files(folder: Path) -> Iterator[Path]:
