@@ -27,7 +27,7 @@ def encode_volume(volume: Volume) -> bytes:
     header["scl_slope"], header["scl_inter"] = 1, 0
     header["cal_min"], header["cal_max"] = 0, 0
     stored = volume.voxels.transpose(0, 3, 2, 1).astype(kind, order="C")
-    return igzip.compress(b"".join((header.binaryblock, bytes(4), memoryview(stored).cast("B"))), 1, mtime=0)
+    return igzip.compress(b"".join((header.binaryblock, bytes(4), stored.data.cast("B"))), 1, mtime=0)
 
 
 def _smallest(voxels: NDArray[np.float32]) -> np.dtype[np.generic]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from skipseg.models.scans.masks import MASK_FORMATS
@@ -16,7 +18,7 @@ from skipseg.service.uploads import uploaded_scans
 router = APIRouter(prefix="/v1", tags=["segmentations"], dependencies=[needs("segment")])
 
 MEDIA_TYPE = MASK_FORMATS["nifti"].media_type
-VOLUME = {
+VOLUME: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The scan on its own grid, a channel a step of the fourth axis",
         "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},

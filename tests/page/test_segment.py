@@ -154,3 +154,12 @@ def test_the_mask_is_downloaded_in_the_format_chosen(opened, hippocampus: Path) 
                 visit.page.get_by_role("button", name="Download").click()
             assert download.value.path().read_bytes().startswith(start)
             assert download.value.suggested_filename.startswith("mask.")
+
+
+def test_a_name_that_is_a_script_is_text(opened, hippocampus: Path, tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>.nii.gz"
+    (tmp_path / name).write_bytes(hippocampus.read_bytes())
+    with opened() as visit:
+        drop(visit.page, tmp_path / name)
+        visit.page.get_by_text(name).wait_for()
+        assert visit.page.locator("main img").count() == 0

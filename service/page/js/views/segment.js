@@ -47,6 +47,7 @@ class SegmentView {
     const result = await segment(hand.scan, wishes, watch);
     Object.assign(hand, { wishes: { ...wishes, ...(result.series && { series: result.series }) }, model, result });
     this.draw();
+    if (matchMedia("(max-width: 56rem)").matches) this.stage.scrollIntoView(); // it is below, not beside
     if (this.isUnseen || this.isOther(result)) {
       hand.image = null; // which series is read, and onto which grid, is known now
       await this.look();
