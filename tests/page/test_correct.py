@@ -88,6 +88,7 @@ def test_a_drawing_survives_a_reload_and_is_undone(opened, hippocampus: Path) ->
         page.keyboard.press("Control+z")
         assert changed(page, more) == erased
         page.get_by_role("button", name="Discard it").click()
+        page.get_by_text("was not saved as a case yet").wait_for(state="detached")
         page.get_by_text("Paint with").wait_for()
         assert counts(page) == model
 

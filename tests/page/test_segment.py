@@ -104,7 +104,7 @@ def test_a_dicom_folder_travels_as_one_zip_and_is_shown_as_the_server_reads_it(o
         visit.page.get_by_text("DICOM series of 20 files").wait_for()
         assert (picture_of(visit.page) > 20).mean() > 0.05
         segment(visit.page)
-        assert sum(address.endswith("/v1/volumes") for address in visit.asked) == 1
+        assert sum("/v1/volumes" in address for address in visit.asked) == 1
 
 
 def test_a_picture_is_shown_as_it_is_with_its_mask_over_it(opened, tmp_path: Path) -> None:
