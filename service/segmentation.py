@@ -25,6 +25,7 @@ from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.volume import Source
 from skipseg.service.line import Line
+from skipseg.service.readers import Readers, Size
 from skipseg.service.record import RequestRecord, Stages
 from skipseg.service.room import Room
 from skipseg.service.uploads import source_of
@@ -48,7 +49,7 @@ class Segmenter:
         self.engine, self.line, self.room = engine, line, room
         self.limits = limits
         self._limiter = CapacityLimiter(threads)
-        self._reading = asyncio.Semaphore(threads)  # scans that are in memory but have no share of the room yet
+        self._readers = Readers(threads, engine.seconds_left)
 
     async def segment(
         self, scans: list[UploadFile], predictor: Predictor, wishes: Wishes, format: str | None, record: RequestRecord
@@ -60,12 +61,15 @@ class Segmenter:
         way, stages = _Way(predictor, wishes, self.limits, format, record), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:
-                async with self._reading:
+                size, asked = way.size(scans), perf_counter()
+                async with self._readers.turn(size):
+                    stages.add("queue", perf_counter() - asked)
                     source, located = await self._in_thread(stages, partial(way.open, scans))
                     count = predictor.foresee(located.placement, wishes)
                     await held.enter_async_context(self.room.hold(count))
-                flight = await self._in_thread(stages, partial(way.depart, located))
-                del located  # it holds the scan, which nobody needs any more
+                    flight = await self._in_thread(stages, partial(way.depart, located))
+                    del located  # it holds the scan, which nobody needs any more
+                    held.enter_context(self._readers.ahead(flight, size))
                 await self._fly(flight, stages)
                 return await self._in_thread(stages, partial(way.arrive, flight, source, count))
 
@@ -87,6 +91,13 @@ class _Way:
     limits: Limits
     format: str | None
     record: RequestRecord
+
+    def size(self, scans: list[UploadFile]) -> Size | None:
+        """About how much work it is; None where a roi decides that."""
+        if self.wishes.roi is not None:
+            return None
+        count = sum(scan.size or 0 for scan in scans)
+        return Size(self.predictor.backend, self.predictor.way(self.wishes), count)
 
     def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
         with self.record.stages.measure("read"):

@@ -48,14 +48,13 @@ def tune(
     if fewer is None:
         print("no smaller overlap is proven; the plan's stays, and no bundle was written")
         raise typer.Exit(1)
-    print(f"{write_with_fewer_tiles(bundle, fewer, out).folder}: tiles overlap by {fewer.overlap:g} with --precision fast")
+    write_with_fewer_tiles(bundle, fewer, out)
+    print(f"{out}: tiles overlap by {fewer.overlap:g} with --precision fast")
 
 
 def _told(trial: Trial) -> str:
     found = trial.found
     labels = ", ".join(f"{name} {change}" for name, change in found.labels.items())
+    tiles = f"{found.tiles:.0%} of the tiles in {found.cases} cases"
     verdict = f"not taken: {trial.against}" if trial.against else "proven"
-    return (
-        f"overlap {found.overlap:g}: {found.tiles:.0%} of the tiles in {found.cases} cases; Dice {found.dice}; {labels}; "
-        f"{verdict}"
-    )
+    return f"overlap {found.overlap:g}: {tiles}; Dice {found.dice}; {labels}; {verdict}"

@@ -41,13 +41,13 @@ def prove(predictor: Predictor, dataset: Dataset, cases: Sequence[Case], progres
     Raises ``UsageError`` when too few of the cases have fewer tiles by any of them, or one fails; and as ``evaluate``.
     """
     overlaps = [predictor.plan.overlap, *(one for one in OVERLAPS if one < predictor.plan.overlap)]
-    trials: list[Trial] = []
-    planned: Scored | None = None
-    for number, overlap in enumerate(overlaps):
-        scored = _scored(predictor, overlap, dataset, cases, _share(progress, number, len(overlaps)))
-        if planned is None:
-            planned = scored
-        elif (trial := _trial(planned, scored, dataset)) is not None:
+
+    def scored(number: int) -> Scored:
+        return _scored(predictor, overlaps[number], dataset, cases, _share(progress, number, len(overlaps)))
+
+    planned, trials = scored(0), list[Trial]()
+    for number in range(1, len(overlaps)):
+        if (trial := _trial(planned, scored(number), dataset)) is not None:
             trials.append(trial)
             if trial.against:
                 break

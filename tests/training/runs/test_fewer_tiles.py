@@ -7,7 +7,7 @@ import torch
 from bundles import small_bundle, small_plan
 from synthetic import volumes
 
-from skipseg.models.bundle import load_bundle, parse_manifest
+from skipseg.models.bundle import load_bundle, parse_manifest, save_bundle
 from skipseg.models.errors import BundleError, UsageError
 from skipseg.models.inference.backends.eager import Eager
 from skipseg.models.inference.predictor import Predictor, load_predictor
@@ -100,7 +100,7 @@ def test_a_bundle_says_no_more_than_was_proven(bundle, dataset, tmp_path):
     tuned = write_with_fewer_tiles(bundle, proven(trials_of(bundle, dataset, lost=0)), tmp_path / "tuned")
     fields = json.loads((tuned.folder / "bundle.json").read_text())
     fields["fewer_tiles"]["overlap"] = 0.5
-    with pytest.raises(BundleError, match="below the plan's 0.5"):
+    with pytest.raises(BundleError, match="below the plan"):
         parse_manifest(json.dumps(fields))
     del fields["fewer_tiles"]
     assert parse_manifest(json.dumps(fields)).fewer_tiles is None
@@ -126,7 +126,5 @@ def test_the_command_leaves_a_tuned_copy_and_takes_no_case_that_was_learned(bund
 
 def _with(bundle, weights, record):
     """Other weights and another record in place of a bundle's."""
-    from skipseg.models.bundle import save_bundle
-
     fields = {name: getattr(bundle.manifest, name) for name in ("name", "task", "labels", "plan")}
     save_bundle(bundle.folder, weights, lambda manifest: "# silent\n", training=record, **fields)
