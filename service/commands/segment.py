@@ -80,8 +80,8 @@ def segment(
         _one(found[0], predictor, out, wishes)
     else:
         refuse_two_in_one(found, wishes)
-        shown = f"{bundle.plan.model_dump_json()} {predictor.way(wishes).overlap}"
-        plan = sha256(shown.encode()).hexdigest()
+        fewer = "" if predictor.overlap is None else f" overlap={predictor.overlap}"
+        plan = sha256(f"{bundle.plan.model_dump_json()}{fewer}".encode()).hexdigest()
         told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {plan[:6]} {precision} {wishes}".strip()
         _many(found, Batch(predictor, told, out, format, wishes), resume)
     return None
