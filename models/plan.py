@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skipseg.models.networks.recipes import NetworkRecipe
+from skipseg.models.scans.dicom.choice import SeriesRule
 
 PLAN_SCHEMA: Literal[1] = 1
 LONGEST_TILE, LARGEST_TILE = 8192, 512**3  # voxels along an axis, and in all
@@ -20,6 +21,7 @@ class Channel(BaseModel):
     ``clip_percent`` the scan is clipped to these percentiles of its own values before, so that a few wild ones do not
     leave the others no range.
     ``fixed``: clip to ``low``..``high``, subtract ``mean``, divide by ``std`` of the training data (CT).
+    ``modality`` and ``description`` say which DICOM series of a study this channel is, where there are several.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +33,10 @@ class Channel(BaseModel):
     mean: float = 0.0
     std: float = Field(default=1.0, gt=0)
     clip_percent: tuple[float, float] | None = None
+    # As DICOM writes it, such as MR; and what is part of the series' description, in any case. Left out where None, so
+    # that plans without them are read by older versions.
+    modality: str | None = Field(default=None, pattern=r"^[A-Z0-9_]{1,16}$", exclude_if=lambda value: value is None)
+    description: str | None = Field(default=None, min_length=1, max_length=64, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Channel:
@@ -72,6 +78,11 @@ class Plan(BaseModel):
     network: NetworkRecipe
     mirrored_axes: tuple[int, ...] = ()  # of the network's grid, along which it was trained to see scans mirrored
     cleanup: dict[str, CleanUp] = Field(default_factory=dict)  # by label name
+
+    @property
+    def series_rules(self) -> tuple[SeriesRule, ...]:
+        """Which series of a study each channel is."""
+        return tuple(SeriesRule(channel.modality, channel.description) for channel in self.channels)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import TypeVar
@@ -20,6 +20,7 @@ from skipseg.models.inference.predictor import Predictor
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
 from skipseg.models.preprocess import Located, fill, locate
+from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
 from skipseg.models.scans.reader import read_channels
@@ -39,6 +40,8 @@ class WrittenMask:
     content: bytes
     media_type: str
     suffix: str
+    series: str = ""  # of DICOM: the UID of what was read
+    notes: tuple[str, ...] = ()  # on how the scan was read
 
 
 class Segmenter:
@@ -51,13 +54,22 @@ class Segmenter:
         self._reading = asyncio.Semaphore(threads)  # scans that are in memory but have no share of the room yet
 
     async def segment(
-        self, scans: list[UploadFile], predictor: Predictor, wishes: Wishes, format: str | None, record: RequestRecord
+        self,
+        scans: list[UploadFile],
+        predictor: Predictor,
+        wishes: Wishes,
+        format: str | None,
+        record: RequestRecord,
+        choice: SeriesChoice = AS_STORED,
     ) -> WrittenMask:
         """The mask of a scan whose channels are ``scans``, written in ``format`` (None: the scan's own).
 
+        Of a study of DICOM ``choice`` says which series is read, or else the model's plan.
+
         Raises ``QueueFull``, and the ``ScanError`` that reading, preparing or writing it raises.
         """
-        way, stages = _Way(predictor, wishes, self.limits, format, record), record.stages
+        choice = replace(choice, rules=predictor.plan.series_rules)
+        way, stages = _Way(predictor, wishes, self.limits, format, record, choice), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:
                 async with self._reading:
@@ -87,10 +99,11 @@ class _Way:
     limits: Limits
     format: str | None
     record: RequestRecord
+    choice: SeriesChoice
 
     def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
         with self.record.stages.measure("read"):
-            volume = read_channels([source_of(scan) for scan in scans], self.limits)
+            volume = read_channels([source_of(scan) for scan in scans], self.limits, self.choice)
         self.record.shape = volume.voxels.shape
         with self.record.stages.measure("preprocess"):
             return volume.source, locate(volume, self.predictor.plan, self.limits, self.wishes.roi)
@@ -106,7 +119,11 @@ class _Way:
             content = encode_mask(mask, self.format)
         give_back_after(held)
         return WrittenMask(
-            content, MASK_FORMATS[self.format or mask.source.format].media_type, mask_suffix(mask, self.format)
+            content,
+            MASK_FORMATS[self.format or mask.source.format].media_type,
+            mask_suffix(mask, self.format),
+            source.series,
+            source.notes,
         )
 
 

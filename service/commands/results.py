@@ -14,7 +14,20 @@ from typing import IO, Any
 from skipseg.models.errors import UsageError
 
 RESULTS = "results.csv"
-COLUMNS = ("scan", "state", "mask", "format", "model", "backend", "sha256", "seconds", "shape", "spacing_mm", "problem")
+COLUMNS = (
+    "scan",
+    "state",
+    "mask",
+    "format",
+    "model",
+    "backend",
+    "sha256",
+    "seconds",
+    "shape",
+    "spacing_mm",
+    "problem",
+    "notes",
+)
 VOLUME = " mm3"  # ends the names of the columns that follow, one a label
 
 
@@ -33,6 +46,7 @@ class Result:
     shape: str = ""
     spacing_mm: str = ""
     problem: str = ""
+    notes: str = ""  # on how the scan was read, such as that it was resampled
     volumes_mm3: dict[str, float] = field(default_factory=dict)  # by label name; empty for a picture
 
 
@@ -111,5 +125,5 @@ def _row(row: dict[str, str]) -> Result:
         for column, cell in row.items()
         if column not in COLUMNS and column.endswith(VOLUME) and cell
     }
-    told = {column: row[column] for column in COLUMNS}
+    told = {column: row[column] for column in COLUMNS if column != "notes"} | {"notes": row.get("notes", "")}
     return Result(**{**told, "seconds": float(told["seconds"]), "volumes_mm3": volumes})  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from secrets import token_hex
 from time import time
@@ -56,7 +57,8 @@ class Jobs:
         self._check_webhook(order.webhook)
         bundle = self.registry.resolve(model).open()
         Wishes(order.overlap, order.tta).way_for(bundle.plan)
-        found = self.finder.find(order.inputs, len(bundle.plan.channels))
+        choice = replace(order.choice, rules=bundle.plan.series_rules)
+        found = self.finder.find(order.inputs, len(bundle.plan.channels), choice)
         job = _job("segment", settled, len(found.items), PRIORITIES[order.priority], owner, key)
         found.write(self.folders.make(job.id))
         return self._queued(job, is_the_same)

@@ -6,6 +6,7 @@ Highest in memory are the headers, the voxels, and the pixels of one file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,16 @@ def read_dicom(source: DicomSource, limits: Limits, choice: SeriesChoice) -> Vol
         channels = max(len(choice.named), len(choice.rules), 1)
         chosen = [pick(contents, choice.of_channel(number)) for number in range(channels)]
         _refuse_one_twice(chosen)
-        return stack([read_series(series, contents, limits, choice) for series in chosen])
+        return together([read_series(series, contents, limits, choice) for series in chosen])
+
+
+def together(volumes: list[Volume]) -> Volume:
+    """The channels of one scan, whose header keeps those of all; raises ``ScanUnusable`` for different grids."""
+    whole = stack(volumes)
+    first, *beside = (volume.source.header for volume in volumes)
+    used = sum(len(header.slices) for header in beside)
+    header = replace(first, beside=tuple(beside), ignored=first.ignored - used) if beside else first
+    return replace(whole, source=replace(whole.source, header=header))
 
 
 def read_series(series: Series, contents: Contents, limits: Limits, choice: SeriesChoice) -> Volume:
