@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from skipseg.models.errors import ScanCorrupt, ScanError, ScanFormatUnknown
 from skipseg.models.scans.dicom.parse import damage_told, is_dicom, lacks_preamble, read_header
@@ -136,8 +137,8 @@ def look_at(part: Part) -> Found | bool:
 
 def _image(part: Part, dataset: Dataset, has_pixels: bool) -> Found | bool:
     modality = str(dataset.get("Modality", ""))
-    kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID", "")
-    is_image = "Rows" in dataset or str(getattr(kind, "name", "")).endswith("Image Storage")
+    kinds = dataset.get("SOPClassUID"), dataset.file_meta.get("MediaStorageSOPClassUID")
+    is_image = "Rows" in dataset or any(UID(kind or "").name.endswith("Image Storage") for kind in kinds)
     if modality in NO_SCANS or not (has_pixels or is_image):
         return False
     if not has_pixels or "Rows" not in dataset:

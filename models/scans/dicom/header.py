@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SeriesHeader:
     """The ``Source.header`` of a volume that was read from DICOM. It names a patient: it is never logged nor stored.
 
