@@ -11,6 +11,7 @@ from skipseg.models.networks.recipes import NetworkRecipe
 from skipseg.models.scans.dicom.choice import SeriesRule
 
 PLAN_SCHEMA: Literal[1] = 1
+MODALITY, LONGEST_DESCRIPTION = r"^[A-Z0-9_]{1,16}$", 64  # of a DICOM series
 LONGEST_TILE, LARGEST_TILE = 8192, 512**3  # voxels along an axis, and in all
 
 
@@ -35,8 +36,10 @@ class Channel(BaseModel):
     clip_percent: tuple[float, float] | None = None
     # As DICOM writes it, such as MR; and what is part of the series' description, in any case. Left out where None, so
     # that plans without them are read by older versions.
-    modality: str | None = Field(default=None, pattern=r"^[A-Z0-9_]{1,16}$", exclude_if=lambda value: value is None)
-    description: str | None = Field(default=None, min_length=1, max_length=64, exclude_if=lambda value: value is None)
+    modality: str | None = Field(default=None, pattern=MODALITY, exclude_if=lambda value: value is None)
+    description: str | None = Field(
+        default=None, min_length=1, max_length=LONGEST_DESCRIPTION, exclude_if=lambda value: value is None
+    )
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Channel:

@@ -121,7 +121,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "flat.nii").write_bytes(nifti(VALUES.transpose(2, 1, 0), affine=AFFINE))
     into(root / "p1", [*a_series(), *a_series(5)])
     into(root / "p2" / "mr", a_series())
-    into(root / "p2" / "ct", a_series()[:3] + a_series()[4:])
+    with_a_gap = a_series()
+    into(root / "p2" / "ct", with_a_gap[:3] + with_a_gap[4:])
     return root
 
 

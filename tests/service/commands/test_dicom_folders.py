@@ -122,7 +122,7 @@ def test_a_tree_becomes_masks_a_failure_stays_alone_and_a_second_run_resumes(tre
 
 def test_one_series_of_several_goes_into_one_file(tree: Path, tmp_path: Path) -> None:
     bundle = small_bundle(tmp_path / "small", small_plan()).folder
-    uid = collect([tree / "p2"], 1, tmp_path)[0].read().source.series
+    uid = collect([tree / "p2"], 1, tmp_path / "out")[0].read().source.series
     to = str(tmp_path / "mask.nii.gz")
     assert run(["segment", str(bundle), str(tree / "p2"), "--out", to, "--device", "cpu"]) == 2
     assert run(["segment", str(bundle), str(tree / "p2"), "--out", to, "--series", uid, "--device", "cpu"]) == 0
