@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skipseg.models.networks.recipes import NetworkRecipe
-from skipseg.models.scans.dicom.choice import SeriesRule
 
 PLAN_SCHEMA: Literal[1] = 1
 MODALITY, LONGEST_DESCRIPTION = r"^[A-Z0-9_]{1,16}$", 64  # of a DICOM series
@@ -81,11 +80,6 @@ class Plan(BaseModel):
     network: NetworkRecipe
     mirrored_axes: tuple[int, ...] = ()  # of the network's grid, along which it was trained to see scans mirrored
     cleanup: dict[str, CleanUp] = Field(default_factory=dict)  # by label name
-
-    @property
-    def series_rules(self) -> tuple[SeriesRule, ...]:
-        """Which series of a study each channel is."""
-        return tuple(SeriesRule(channel.modality, channel.description) for channel in self.channels)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Plan:

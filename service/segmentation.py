@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import TypeVar
@@ -28,6 +28,7 @@ from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.summary import summarise
 from skipseg.models.scans.volume import Mask, Source
+from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.beside import SUMMARY, UNCERTAINTY, Part
 from skipseg.service.line import Line
@@ -87,7 +88,7 @@ class Segmenter:
 
         Raises ``QueueFull``, and the ``ScanError`` that reading, preparing or writing it raises.
         """
-        choice = replace(choice, rules=predictor.plan.series_rules)
+        choice = with_rules(choice, predictor.plan)
         way, stages = _Way(predictor, wishes, self.limits, wanted, record, choice), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:

@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,6 +71,7 @@ def segment(
     from skipseg.models.registry import open_model
     from skipseg.models.scans.dicom.choice import SeriesChoice
     from skipseg.models.scans.masks import MASK_FORMATS
+    from skipseg.models.series_rules import with_rules
     from skipseg.service.commands.batch import Batch
     from skipseg.service.commands.cases import collect, refuse_overwriting
     from skipseg.service.commands.written import files_of_one, is_one_file, possible_files
@@ -87,7 +87,7 @@ def segment(
         return segment_there(server or "", scans, Wanted(model, out, format, tta, overlap, roi, job, choice))
     bundle = open_model(model, open_registry(data))
     wishes.way_for(bundle.plan)  # what the model cannot do is said before anything is read
-    found = collect(scans, len(bundle.plan.channels), out, replace(choice, rules=bundle.plan.series_rules))
+    found = collect(scans, len(bundle.plan.channels), out, with_rules(choice, bundle.plan))
     as_file = is_one_file(out, format, len(found))
     refuse_overwriting(found, files_of_one(out, wishes) if as_file else possible_files(found, out, format, wishes))
     predictor = load_predictor(bundle, choose_device(device), mode_of(precision))

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Event, Lock
 from time import perf_counter, time
 
@@ -16,6 +16,7 @@ from skipseg.models.inference.flight import Flight
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
 from skipseg.models.scans.dicom.choice import SeriesChoice
+from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.commands.cases import ScanFiles
 from skipseg.service.commands.crew import Crew, Departed
@@ -140,7 +141,7 @@ class Segmenting:
             return found or self._segmented(number, scan, crew), content
 
     def _choice(self, crew: Crew) -> SeriesChoice:
-        return replace(self.order.choice, rules=crew.predictor.plan.series_rules)
+        return with_rules(self.order.choice, crew.predictor.plan)
 
     def _options(self) -> str:
         told = {"format", "tta", "overlap"}  # and of DICOM what is asked for, so that keys of before stay the same

@@ -8,7 +8,6 @@ from fingerprints import KINDS, fingerprint
 
 from skipseg.models.errors import SkipsegError, UsageError
 from skipseg.models.plan import CleanUp
-from skipseg.models.scans.dicom.choice import SeriesRule
 from skipseg.training.planning.choices import choices_of
 from skipseg.training.planning.overrides import Overrides, read_overrides
 from skipseg.training.planning.planner import Circumstances, explain, make_plan
@@ -61,7 +60,7 @@ def wrong(tmp_path):
             lambda t: t.plan.cleanup == {"a": CleanUp(keep_largest=True, fill_holes_mm3=20)},
         ),
         ({"learning_rate": 1e-3, "whole_batch_dice": True}, lambda t: t.learning_rate == 1e-3 and t.whole_batch_dice),
-        ({"series": {"MR": {"modality": "MR"}}}, lambda t: t.plan.series_rules == (SeriesRule("MR", None),)),
+        ({"series": {"MR": {"modality": "MR"}}}, lambda t: t.plan.channels[0].modality == "MR"),
         ({"normalisation": {"MR": "robust"}}, lambda t: t.plan.channels[0].clip_percent == (0.5, 99.5)),
         (
             {"normalisation": {"MR": {"method": "fixed", "low": 0, "high": 9}}},
