@@ -21,6 +21,7 @@ from skipseg.models.inference.predictor import Predictor
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
 from skipseg.models.preprocess import Located, fill, locate
+from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.maps import SUFFIX, coarse, encode_map
 from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
@@ -28,9 +29,11 @@ from skipseg.models.scans.nifti_volume import encode_volume
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.summary import summarise
 from skipseg.models.scans.volume import Mask, Source
+from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.beside import SUMMARY, UNCERTAINTY, Part
 from skipseg.service.line import Line
+from skipseg.service.readers import Readers, Size
 from skipseg.service.record import RequestRecord, Stages
 from skipseg.service.room import Room
 from skipseg.service.uploads import source_of
@@ -46,6 +49,8 @@ class WrittenMask:
     media_type: str
     suffix: str
     beside: tuple[Part, ...] = ()
+    series: str = ""  # of DICOM: the UID of what was read
+    notes: tuple[str, ...] = ()  # on how the scan was read
 
 
 @dataclass(frozen=True)
@@ -68,24 +73,36 @@ class Segmenter:
         self.engine, self.line, self.room = engine, line, room
         self.limits = limits
         self._limiter = CapacityLimiter(threads)
-        self._reading = asyncio.Semaphore(threads)  # scans that are in memory but have no share of the room yet
+        self._readers = Readers(threads, engine.seconds_left)
 
     async def segment(
-        self, scans: list[UploadFile], predictor: Predictor, wishes: Wishes, wanted: Wanted, record: RequestRecord
+        self,
+        scans: list[UploadFile],
+        predictor: Predictor,
+        wishes: Wishes,
+        wanted: Wanted,
+        record: RequestRecord,
+        choice: SeriesChoice = AS_STORED,
     ) -> WrittenMask:
         """The mask of a scan whose channels are ``scans``, written as it is wanted.
 
+        Of a study of DICOM ``choice`` says which series is read, or else the model's plan.
+
         Raises ``QueueFull``, and the ``ScanError`` that reading, preparing or writing it raises.
         """
-        way, stages = _Way(predictor, wishes, self.limits, wanted, record), record.stages
+        choice = with_rules(choice, predictor.plan)
+        way, stages = _Way(predictor, wishes, self.limits, wanted, record, choice), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:
-                async with self._reading:
+                size, asked = way.size(scans), perf_counter()
+                async with self._readers.turn(size):
+                    stages.add("queue", perf_counter() - asked)
                     source, located = await self._in_thread(stages, partial(way.open, scans))
                     count = predictor.foresee(located.placement, wishes)
                     await held.enter_async_context(self.room.hold(count))
-                flight = await self._in_thread(stages, partial(way.depart, located))
-                del located  # it holds the scan, which nobody needs any more
+                    flight = await self._in_thread(stages, partial(way.depart, located))
+                    del located  # it holds the scan, which nobody needs any more
+                    held.enter_context(self._readers.ahead(flight, size))
                 await self._fly(flight, stages)
                 return await self._in_thread(stages, partial(way.arrive, flight, source, count))
 
@@ -123,10 +140,18 @@ class _Way:
     limits: Limits
     wanted: Wanted
     record: RequestRecord
+    choice: SeriesChoice
+
+    def size(self, scans: list[UploadFile]) -> Size | None:
+        """About how much work it is; None where a roi decides that."""
+        if self.wishes.roi is not None:
+            return None
+        count = sum(scan.size or 0 for scan in scans)
+        return Size(self.predictor.backend, self.predictor.way(self.wishes), count)
 
     def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
         with self.record.stages.measure("read"):
-            volume = read_channels([source_of(scan) for scan in scans], self.limits)
+            volume = read_channels([source_of(scan) for scan in scans], self.limits, self.choice)
         self.record.shape = volume.voxels.shape
         with self.record.stages.measure("preprocess"):
             return volume.source, locate(volume, self.predictor.plan, self.limits, self.wishes.roi)
@@ -154,7 +179,8 @@ class _Way:
             maps = self.predictor.maps(flight, source)
             beside += [Part(one.name, encode_map(coarse(one)), form.media_type, SUFFIX) for one in maps]
         content = numbers if name == "json" else encode_mask(mask, name)
-        return WrittenMask(content, MASK_FORMATS[name].media_type, mask_suffix(mask, name), tuple(beside))
+        media_type, suffix = MASK_FORMATS[name].media_type, mask_suffix(mask, name)
+        return WrittenMask(content, media_type, suffix, tuple(beside), source.series, source.notes)
 
     def _numbers(self, mask: Mask, flight: Flight) -> bytes:
         doubt = next(sink for sink in flight.sinks if isinstance(sink, Doubt))

@@ -134,11 +134,12 @@ class Batch:
             model=self.model,
             mask=str(path.relative_to(self.out)),
             format=self.format or "",
-            backend=str(self.predictor.choice or ""),
+            backend=self.predictor.told(self.wishes),
             sha256=departed.sha256,
             seconds=round(seconds, 3),
             shape="x".join(map(str, mask.geometry.shape)),
             spacing_mm="" if volumes is None else _spacing(mask),
+            notes="; ".join(departed.source.notes),
             volumes_mm3={name: round(volume, 3) for name, volume in (volumes or {}).items()},
         )
 
