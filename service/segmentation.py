@@ -106,12 +106,12 @@ class Segmenter:
                 await self._fly(flight, stages)
                 return await self._in_thread(stages, partial(way.arrive, flight, source, count))
 
-    async def rewrite(self, scans: list[UploadFile], record: RequestRecord) -> bytes:
+    async def rewrite(self, scans: list[UploadFile], record: RequestRecord, choice: SeriesChoice = AS_STORED) -> bytes:
         """The scan whose channels are ``scans`` as NIfTI; raises ``QueueFull``, and the ``ScanError`` of reading."""
 
         def work() -> bytes:
             with record.stages.measure("read"):
-                volume = read_channels([source_of(scan) for scan in scans], self.limits)
+                volume = read_channels([source_of(scan) for scan in scans], self.limits, choice)
             record.shape = volume.voxels.shape
             with record.stages.measure("write"):
                 content = encode_volume(volume)
@@ -119,7 +119,7 @@ class Segmenter:
             return content
 
         with self.line.place(), memory_permitting():
-            async with self._reading:
+            async with self._readers.turn(None):
                 return await self._in_thread(record.stages, work)
 
     async def _in_thread(self, stages: Stages, work: Callable[[], Result]) -> Result:

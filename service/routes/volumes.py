@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from skipseg.models.scans.dicom.choice import SeriesChoice
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.service.disconnect import unless_gone
 from skipseg.service.keys.access import needs
 from skipseg.service.problems import documented
 from skipseg.service.record import record_of
-from skipseg.service.routes.segmentations import BODY
+from skipseg.service.routes.segmentations import BODY, choice_of
 from skipseg.service.state import ServerDep
 from skipseg.service.uploads import uploaded_scans
 
@@ -33,14 +34,14 @@ VOLUME: dict[int | str, dict[str, Any]] = {
     responses={**VOLUME, **documented(400, 413, 415, 422, 429, 507)},
     openapi_extra=BODY,
 )
-async def volume(request: Request, server: ServerDep) -> Response:
+async def volume(request: Request, server: ServerDep, choice: Annotated[SeriesChoice, Depends(choice_of)]) -> Response:
     """Nothing of it is kept."""
     record = record_of(request.scope)
     server.line.check_room()
     async with uploaded_scans(request, server.settings.limits) as scans:
 
         async def rewritten() -> Response:
-            content = await server.segmenter.rewrite(scans, record)
+            content = await server.segmenter.rewrite(scans, record, choice)
             headers = {
                 "Server-Timing": record.stages.header(),
                 "Content-Disposition": 'attachment; filename="scan.nii.gz"',

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from collections.abc import Iterable
 from zipfile import ZipFile
 
 import nibabel
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from pydicom import Dataset
 from scan_files import nifti
 
 from skipseg.models.scans.geometry import Geometry
@@ -25,6 +27,14 @@ def as_nifti(content: bytes) -> nibabel.Nifti1Image:
     return nibabel.Nifti1Image.from_bytes(gzip.decompress(content))
 
 
+def zip_of(slices: Iterable[Dataset]) -> bytes:
+    packed = io.BytesIO()
+    with ZipFile(packed, "w") as archive:
+        for number, slice_ in enumerate(slices):
+            archive.writestr(f"{number}.dcm", stored(slice_))
+    return packed.getvalue()
+
+
 def post(client, *scans: bytes):
     return client.post(PATH, files=[("scan", ("doe_jane", scan)) for scan in scans])
 
@@ -37,16 +47,23 @@ def test_a_scan_that_is_nifti_comes_back_as_it_was(client, scan) -> None:
     assert np.array_equal(told.get_fdata(), sent.get_fdata())
 
 
-def test_a_dicom_series_comes_back_on_its_grid_in_two_bytes_a_voxel(client, tmp_path) -> None:
-    packed = io.BytesIO()
-    with ZipFile(packed, "w") as archive:
-        for number, slice_ in enumerate(series()):
-            archive.writestr(f"{number}.dcm", stored(slice_))
-    told = as_nifti(post(client, packed.getvalue()).content)
+def test_a_dicom_series_comes_back_on_its_grid_in_two_bytes_a_voxel(client) -> None:
+    packed = zip_of(series())
+    told = as_nifti(post(client, packed).content)
     assert told.get_data_dtype() == np.int16
     assert np.array_equal(told.get_fdata(), pixels().transpose(2, 1, 0))
-    mask = client.post("/v1/segmentations?model=small&format=nifti", files={"scan": packed.getvalue()})
+    mask = client.post("/v1/segmentations?model=small&format=nifti", files={"scan": packed})
     assert np.allclose(told.affine, as_nifti(mask.content).affine)
+
+
+def test_slices_with_a_gap_are_refused_or_interpolated_as_for_a_segmentation(client) -> None:
+    positions = [(0.0, 0.0, z) for z in (0.0, 2.5, 5.0, 10.0, 12.5, 15.0)]
+    packed = zip_of(series(positions=positions))
+    refused = post(client, packed)
+    assert (refused.status_code, refused.json()["code"]) == (422, "scan_unusable")
+    resampled = client.post(PATH, params={"geometry": "resample"}, files={"scan": packed})
+    mask = client.post("/v1/segmentations?model=small&format=nifti&geometry=resample", files={"scan": packed})
+    assert as_nifti(resampled.content).shape == as_nifti(mask.content).shape == (9, 7, 7)
 
 
 def test_a_picture_in_colours_has_three_channels(client) -> None:
