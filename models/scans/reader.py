@@ -8,6 +8,7 @@ from pathlib import Path
 
 from skipseg.models.errors import ScanCorrupt, ScanFormatUnknown, UsageError
 from skipseg.models.scans import nifti_header
+from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
 from skipseg.models.scans.images import is_png, read_png
 from skipseg.models.scans.itk import read_mha, read_nrrd
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
@@ -57,8 +58,8 @@ _UNREAD = {  # how files start that people send although they are not read, and 
 _HEAD = 64 * 1024  # enough of a file to know its format, through a gzip header with a long name too
 
 
-def read_scan(source: ScanSource, limits: Limits = DEFAULT_LIMITS) -> Volume:
-    """Read one scan from a file or from bytes.
+def read_scan(source: ScanSource, limits: Limits = DEFAULT_LIMITS, choice: SeriesChoice = AS_STORED) -> Volume:
+    """Read one scan from a file or from bytes; of a folder, a zip or a study of DICOM the series that is chosen.
 
     Raises ``ScanCorrupt`` when it is not what its format claims, ``ScanFormatUnknown`` for a format we do not read,
     ``ScanTooLarge`` over a limit, ``ScanUnusable`` when its geometry, channels or values cannot be used, and
@@ -67,11 +68,13 @@ def read_scan(source: ScanSource, limits: Limits = DEFAULT_LIMITS) -> Volume:
     return _format_of(source).read(source, limits)
 
 
-def read_channels(sources: Sequence[ScanSource], limits: Limits = DEFAULT_LIMITS) -> Volume:
+def read_channels(
+    sources: Sequence[ScanSource], limits: Limits = DEFAULT_LIMITS, choice: SeriesChoice = AS_STORED
+) -> Volume:
     """Read scans of one grid as the channels of one volume, in order; raises as ``read_scan`` and ``stack``."""
     if not sources:
         raise UsageError("at least one scan is needed, got none")
-    return stack([read_scan(source, limits) for source in sources])
+    return stack([read_scan(source, limits, choice.of_channel(number)) for number, source in enumerate(sources)])
 
 
 def scan_files(folder: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""DICOM series to volumes, and what answers them."""
