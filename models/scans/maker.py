@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Trust(BaseModel):
-    """The score, its four shares, and what is unusual in plain words; ``skipseg.models.trust`` says how they come about."""
+    """The score, its four shares, and what is unusual in plain words; ``models/trust.py`` says how they come about."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -163,12 +163,12 @@ class Segmenting:
         doubt = next(sink for sink in departed.flight.sinks if isinstance(sink, Doubt))
         trust, volumes = trust_in(mask, doubt.entropy, manifest.training.ranges), mask.volumes_mm3()
         mask = replace(mask, maker=replace(predictor.maker, trust=trust))
-        name, suffix, digest = self.folders.publish(self.job, number, mask, self.order.format)
+        file = self.folders.publish(self.job, number, mask, self.order.format)
         return ItemResult(
             model=self.model,
-            mask=name,
-            mask_suffix=suffix,
-            mask_sha256=digest,
+            mask=file.name,
+            mask_suffix=file.suffix,
+            mask_sha256=file.sha256,
             sha256=departed.sha256,
             weights_sha256=manifest.weights_sha256,
             backend=str(predictor.choice or ""),
@@ -177,6 +177,7 @@ class Segmenting:
             spacing_mm=None if volumes is None else tuple(float(mm) for mm in mask.geometry.spacing),
             volumes_mm3=None if volumes is None else {label: round(mm3, 3) for label, mm3 in volumes.items()},
             trust=trust,
+            notes=file.notes,
         )
 
 

@@ -19,11 +19,12 @@ TISSUE = Code("85756007", "SCT", "Tissue")
 ANATOMICAL = Code("123037004", "SCT", "Anatomical Structure")
 MORPHOLOGICALLY_ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 SIDES = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
+ABNORMAL_NAMES = ("Cyst", "Hemorrhage", "Lesion", "Mass", "Necrosis", "Nodule")
 ABNORMAL = frozenset(
     {
         "108369006",  # neoplasm
         "79654002",  # edema
-        *(getattr(codes.CID7151, name).value for name in ("Cyst", "Hemorrhage", "Lesion", "Mass", "Necrosis", "Nodule")),
+        *(getattr(codes.CID7151, name).value for name in ABNORMAL_NAMES),
     }
 )
 OTHER_NAMES = {

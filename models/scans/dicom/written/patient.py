@@ -89,8 +89,10 @@ class Patient:
 def _valid(header: Dataset, keyword: str) -> DataElement | None:
     """The element, if it may be written as it is."""
     try:
-        element = header[keyword] if keyword in header else None
-        if element is None or element.VR != dictionary_VR(keyword):
+        if keyword not in header:
+            return None
+        element = header[keyword]
+        if dictionary_VR(keyword) != element.VR:
             return None
         return deepcopy(element) if _is_valid(element, keyword) else None
     except Exception:  # noqa: BLE001 - pydicom raises what it likes on what it cannot decode

@@ -1,17 +1,16 @@
-"""Measurement reports (PS3.16 TID 1500 as a Comprehensive 3D SR): every label's volume, and how far it may be trusted."""
+"""Measurement reports (PS3.16 TID 1500, a Comprehensive 3D SR): every label's volume, and how far to trust it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import highdicom as hd
 from highdicom import sr
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from skipseg.models.labels import Label
-from skipseg.models.scans.dicom.written.codes import PRIVATE_SCHEME, Meaning, as_item, short
+from skipseg.models.scans.dicom.written.codes import PRIVATE_SCHEME, Meaning, short
 from skipseg.models.scans.dicom.written.equipment import Equipment
 from skipseg.models.scans.dicom.written.origin import Image, Origin
 from skipseg.models.scans.dicom.written.segmentation import BINARY, SOP_CLASSES
@@ -88,9 +87,7 @@ def _of_label(
 ) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     meaning = Meaning.of(label)
     group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(
-            uid=result.uid("segment", str(number)), identifier=short(label.name)
-        ),
+        tracking_identifier=sr.TrackingIdentifier(uid=result.uid("segment", str(number)), identifier=short(label.name)),
         referenced_segment=sr.ReferencedSegment(
             sop_class_uid=SOP_CLASSES[BINARY],
             sop_instance_uid=result.uid("instance", BINARY),

@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.tag import Tag
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import UID, ImplicitVRLittleEndian
 from scipy.ndimage import find_objects
 
 from skipseg.models.labels import Label
@@ -24,7 +24,7 @@ from skipseg.models.scans.dicom.written.uids import Result
 from skipseg.models.scans.volume import Mask
 
 CONTOURS = "rtstruct"
-RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+RT_STRUCTURE_SET = UID("1.2.840.10008.5.1.4.1.1.481.3")
 STUDY = "1.2.840.10008.3.1.2.3.1"  # retired, and what this object refers to a study by
 CONTOUR_DATA = Tag(0x3006, 0x0050)
 
@@ -59,7 +59,7 @@ def _object(origin: Origin, result: Result) -> Dataset:
     written.file_meta = FileMetaDataset()
     written.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     written.file_meta.MediaStorageSOPClassUID = written.SOPClassUID = RT_STRUCTURE_SET
-    written.file_meta.MediaStorageSOPInstanceUID = written.SOPInstanceUID = result.uid("instance", CONTOURS)
+    written.file_meta.MediaStorageSOPInstanceUID = written.SOPInstanceUID = UID(result.uid("instance", CONTOURS))
     written.StudyInstanceUID, written.SeriesInstanceUID = origin.study, result.uid("series", CONTOURS)
     written.Modality, written.InstanceNumber = "RTSTRUCT", 1
     written.OperatorsName = ""
@@ -113,7 +113,7 @@ def _contours(number: int, stacked: Planes, box: tuple[slice, ...], origin: Orig
     grid, (planes, rows, columns) = origin.grid, box
     for plane in range(planes.start, planes.stop):
         for polygon in outlines(stacked[plane, rows, columns] == number):
-            column, row = (polygon + (columns.start, rows.start)).T
+            column, row = (polygon + np.array([columns.start, rows.start])).T
             places = (
                 origin.positions[plane]
                 + column[:, None] * grid.spacing[1] * grid.row

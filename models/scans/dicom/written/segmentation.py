@@ -91,7 +91,7 @@ def segment_numbers(mask: Mask) -> NDArray[np.unsignedinteger]:
         return mask.voxels.astype(kind, copy=False)
     table = np.zeros(max(max(values), int(mask.voxels.max())) + 1, kind)
     table[list(values)] = np.arange(len(values))
-    return table[mask.voxels]
+    return np.asarray(table[mask.voxels])
 
 
 def _described(number: int, label: Label, made_by: Equipment, result: Result) -> SegmentDescription:

@@ -34,7 +34,7 @@ class Result:
         parts = [*header.instances, weights, str(header.resampled), str(mask.geometry.shape), *names]
         told.update("\n".join(parts).encode())
         for plane in np.moveaxis(mask.voxels, 2, 0):  # one at a time: no copy of the whole
-            told.update(np.ascontiguousarray(plane, dtype="<u2"))
+            told.update(np.ascontiguousarray(plane, dtype="<u2").data)
         return cls(told.hexdigest())
 
     def uid(self, *what: str) -> str:
