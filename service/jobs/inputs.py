@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.durable import write_whole
 from skipseg.models.errors import JobConflict, ScanTooLarge, UsageError
+from skipseg.models.scans.archives import Archive
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.reader import is_scan_name, scan_stem
 from skipseg.service.commands.cases import CHANNEL, ScanFiles, collect
 from skipseg.service.jobs.orders import Inputs
-from skipseg.service.store.archives import Archive
 from skipseg.service.store.uploads import Upload, UploadStore
 
 INPUTS = "inputs.json"
