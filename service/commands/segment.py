@@ -40,7 +40,11 @@ def segment(
     scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans, or folders of scans.")],
     out: Annotated[Path, typer.Option(help="A folder; or a file, when there is one scan.")],
     format: Annotated[
-        str | None, typer.Option(help="nifti, nrrd, mha, png, tiff or json. Default: that of --out, else of the scan.")
+        str | None,
+        typer.Option(
+            help="nifti, nrrd, mha, png, tiff or json; of DICOM scans dicom-seg, dicom-seg-labelmap, dicom-sr or rtstruct "
+            "too. Default: that of --out, else of the scan."
+        ),
     ] = None,
     resume: Annotated[
         bool | None,
