@@ -42,8 +42,8 @@ def segment(
     format: Annotated[
         str | None,
         typer.Option(
-            help="nifti, nrrd, mha, png, tiff or json; of DICOM scans dicom-seg, dicom-seg-labelmap, dicom-sr or rtstruct "
-            "too. Default: that of --out, else of the scan."
+            help="nifti, nrrd, mha, png, tiff or json; of a DICOM scan dicom-seg, dicom-seg-labelmap, dicom-sr or "
+            "rtstruct too. Default: that of --out, else of the scan."
         ),
     ] = None,
     resume: Annotated[
