@@ -114,8 +114,8 @@ class Item(_Answer):
     backend: str | None = None
     volumes_mm3: dict[str, float] | None = None
     trust: dict[str, Any] | None = None
-    notes: tuple[str, ...] = ()  # what whoever gets the mask should know
     reused: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class ItemList(_Answer):
@@ -133,4 +133,5 @@ class Mask:
     model: str  # name@version that made it
     backend: str
     request_id: str
-    notes: str = ""  # what whoever gets it should know
+    series: str = ""  # of DICOM: the UID of the series that was read; of several channels one each, with commas
+    notes: tuple[str, ...] = ()  # how the scan was read, and what the mask's file lacks
