@@ -24,10 +24,9 @@ from skipseg.models.preprocess import Located, fill, locate
 from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.maps import SUFFIX, coarse, encode_map
-from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
+from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_file, mask_suffix, own_format
 from skipseg.models.scans.nifti_volume import encode_volume
 from skipseg.models.scans.reader import read_channels
-from skipseg.models.scans.summary import summarise
 from skipseg.models.scans.volume import Mask, Source
 from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
@@ -50,7 +49,7 @@ class WrittenMask:
     suffix: str
     beside: tuple[Part, ...] = ()
     series: str = ""  # of DICOM: the UID of what was read
-    notes: tuple[str, ...] = ()  # on how the scan was read
+    notes: tuple[str, ...] = ()  # how the scan was read, and what the file lacks
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Wanted:
     @property
     def judged(self) -> bool:
         """Whether somebody reads how far the mask may be trusted."""
-        return self.format == "json" or SUMMARY in self.beside
+        return self.format in ("json", "dicom-sr") or SUMMARY in self.beside
 
 
 class Segmenter:
@@ -170,22 +169,22 @@ class _Way:
         return written
 
     def _written(self, mask: Mask, flight: Flight, source: Source) -> WrittenMask:
-        name, beside = self.wanted.format or mask.source.format, []
-        numbers = self._numbers(mask, flight) if self.wanted.judged else b""
+        name, beside = self.wanted.format or own_format(mask.source), []
+        if self.wanted.judged:
+            mask = self._judged(mask, flight)
         if SUMMARY in self.wanted.beside:
-            beside.append(Part(SUMMARY, numbers, "application/json", ".json"))
+            form = MASK_FORMATS["json"]
+            beside.append(Part(SUMMARY, encode_mask(mask, form.name), form.media_type, form.suffix))
         if UNCERTAINTY in self.wanted.beside:
             form = MASK_FORMATS["nifti"]
             maps = self.predictor.maps(flight, source)
             beside += [Part(one.name, encode_map(coarse(one)), form.media_type, SUFFIX) for one in maps]
-        content = numbers if name == "json" else encode_mask(mask, name)
-        media_type, suffix = MASK_FORMATS[name].media_type, mask_suffix(mask, name)
-        return WrittenMask(content, media_type, suffix, tuple(beside), source.series, source.notes)
+        file, media_type, suffix = mask_file(mask, name), MASK_FORMATS[name].media_type, mask_suffix(mask, name)
+        return WrittenMask(file.content, media_type, suffix, tuple(beside), source.series, file.notes)
 
-    def _numbers(self, mask: Mask, flight: Flight) -> bytes:
+    def _judged(self, mask: Mask, flight: Flight) -> Mask:
         doubt = next(sink for sink in flight.sinks if isinstance(sink, Doubt))
-        trust = trust_in(mask, doubt.entropy, self.predictor.bundle.manifest.training.ranges)
-        return (summarise(mask, trust).model_dump_json(indent=2) + "\n").encode()
+        return mask.judged(trust_in(mask, doubt.entropy, self.predictor.bundle.manifest.training.ranges))
 
 
 def _queued(stages: Stages, work: Callable[[], Result]) -> Callable[[], Result]:
