@@ -137,6 +137,7 @@ class Bundle:
 
     folder: Path
     manifest: BundleManifest
+    registered: tuple[str, int] | None = None  # the name and the version under which a registry gave it
 
     @property
     def plan(self) -> Plan:

@@ -28,6 +28,7 @@ TOLD = (
     "X-Request-Id",
     "X-Skipseg-Backend",
     "X-Skipseg-Model",
+    "X-Skipseg-Notes",
 )
 
 

@@ -21,7 +21,7 @@ from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
 from skipseg.models.preprocess import Located, fill, locate
 from skipseg.models.scans.limits import Limits
-from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
+from skipseg.models.scans.masks import MASK_FORMATS, mask_file, mask_suffix, own_format
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.volume import Source
 from skipseg.service.line import Line
@@ -39,6 +39,7 @@ class WrittenMask:
     content: bytes
     media_type: str
     suffix: str
+    notes: tuple[str, ...] = ()  # what whoever gets it should know
 
 
 class Segmenter:
@@ -103,11 +104,10 @@ class _Way:
         with self.record.stages.measure("postprocess"):
             mask = self.predictor.finish(flight, source)
         with self.record.stages.measure("write"):
-            content = encode_mask(mask, self.format)
+            file = mask_file(mask, self.format)
         give_back_after(held)
-        return WrittenMask(
-            content, MASK_FORMATS[self.format or mask.source.format].media_type, mask_suffix(mask, self.format)
-        )
+        media_type = MASK_FORMATS[self.format or own_format(mask.source)].media_type
+        return WrittenMask(file.content, media_type, mask_suffix(mask, self.format), file.notes)
 
 
 def _queued(stages: Stages, work: Callable[[], Result]) -> Callable[[], Result]:

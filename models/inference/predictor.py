@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skipseg import __version__
 from skipseg.models.bundle import Bundle
 from skipseg.models.cleanup import cleaned
 from skipseg.models.inference.backends.backend import Backend
@@ -27,6 +28,7 @@ from skipseg.models.labels import Labels
 from skipseg.models.precision import Mode, Precision, choose_device, fastest_precision
 from skipseg.models.preprocess import Placement, Prepared, prepare
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
+from skipseg.models.scans.maker import Maker
 from skipseg.models.scans.maps import Map
 from skipseg.models.scans.volume import Mask, Source, Volume
 
@@ -110,7 +112,14 @@ class Predictor:
         geometry, rules = found.placement.geometry, self.plan.cleanup
         asked = {index: rules[label.name] for index, label in enumerate(labels.all) if label.name in rules}
         classes = cleaned(found.result(), asked, geometry.voxel_volume if source.has_millimetres else 1.0)
-        return Mask(valued(classes, labels), geometry, source, labels)
+        return Mask(valued(classes, labels), geometry, source, labels, self.maker)
+
+    @property
+    def maker(self) -> Maker:
+        """What its masks say of where they come from."""
+        manifest = self.bundle.manifest
+        name, version = self.bundle.registered or (manifest.name, None)
+        return Maker(name, version, manifest.weights_sha256, __version__)
 
     def maps(self, flight: Flight, source: Source) -> list[Map]:
         """The maps that were wished of a flight: probabilities, uncertainty."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.labels import Labels
 from skipseg.models.scans.geometry import Geometry, as_millimetres
+from skipseg.models.scans.maker import Maker
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,13 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Label values (X, Y, Z) as uint8 or uint16 on the grid of the scan they answer."""
+    """Label values (X, Y, Z) as uint8 or uint16 on the grid of the scan they answer, and who made them, where known."""
 
     voxels: NDArray[np.unsignedinteger]
     geometry: Geometry
     source: Source
     labels: Labels
+    maker: Maker | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.geometry.shape:

@@ -114,6 +114,7 @@ class Item(_Answer):
     backend: str | None = None
     volumes_mm3: dict[str, float] | None = None
     trust: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()  # what whoever gets the mask should know
     reused: bool = False
 
 
@@ -132,3 +133,4 @@ class Mask:
     model: str  # name@version that made it
     backend: str
     request_id: str
+    notes: str = ""  # what whoever gets it should know

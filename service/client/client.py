@@ -144,4 +144,5 @@ def _mask_of(answer: httpx.Response) -> Mask:
         model=answer.headers.get("X-Skipseg-Model", ""),
         backend=answer.headers.get("X-Skipseg-Backend", ""),
         request_id=answer.headers.get("X-Request-Id", ""),
+        notes=answer.headers.get("X-Skipseg-Notes", ""),
     )

@@ -110,7 +110,7 @@ class Batch:
             path = self.out / scan.name.with_name(scan.name.name + mask_suffix(mask, self.format))
             path.parent.mkdir(parents=True, exist_ok=True)
             write_maps(self.predictor.maps(departed.flight, departed.source), self.out / scan.name)
-            write_mask(mask, path, self.format)
+            notes = write_mask(mask, path, self.format)
             seconds, volumes = perf_counter() - departed.began, mask.volumes_mm3()
         return Result(
             scan=str(scan.name),
@@ -123,6 +123,7 @@ class Batch:
             seconds=round(seconds, 3),
             shape="x".join(map(str, mask.geometry.shape)),
             spacing_mm="" if volumes is None else _spacing(mask),
+            notes="; ".join(notes),
             volumes_mm3={name: round(volume, 3) for name, volume in (volumes or {}).items()},
         )
 

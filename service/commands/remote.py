@@ -94,10 +94,12 @@ def _one(client: Client, scan: ScanFiles, channels: int, wanted: Wanted) -> None
     if wanted.job is not None:
         raise UsageError("--job is for a folder as --out; one scan into one file is no job")
     scan.check_channels(channels)
-    format = format_of(wanted.out)
+    format = wanted.format or format_of(wanted.out)
     mask = client.segment(scan.files, wanted.model, format, tta=wanted.tta, overlap=wanted.overlap, roi=wanted.roi)
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(wanted.out, _packed_as_called(mask.content, wanted.out))
+    if mask.notes:
+        print(f"skipseg: {mask.notes}", file=sys.stderr)
 
 
 def _packed_as_called(mask: bytes, out: Path) -> bytes:

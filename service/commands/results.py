@@ -14,7 +14,20 @@ from typing import IO, Any
 from skipseg.models.errors import UsageError
 
 RESULTS = "results.csv"
-COLUMNS = ("scan", "state", "mask", "format", "model", "backend", "sha256", "seconds", "shape", "spacing_mm", "problem")
+COLUMNS = (
+    "scan",
+    "state",
+    "mask",
+    "format",
+    "model",
+    "backend",
+    "sha256",
+    "seconds",
+    "shape",
+    "spacing_mm",
+    "problem",
+    "notes",
+)
 VOLUME = " mm3"  # ends the names of the columns that follow, one a label
 
 
@@ -33,6 +46,7 @@ class Result:
     shape: str = ""
     spacing_mm: str = ""
     problem: str = ""
+    notes: str = ""  # what whoever gets the mask should know
     volumes_mm3: dict[str, float] = field(default_factory=dict)  # by label name; empty for a picture
 
 

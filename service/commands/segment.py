@@ -77,7 +77,7 @@ def segment(
     refuse_overwriting(found, files_of_one(out, wishes) if as_file else possible_files(found, out, format, wishes))
     predictor = load_predictor(bundle, choose_device(device), mode_of(precision))
     if as_file:
-        _one(found[0], predictor, out, wishes)
+        _one(found[0], predictor, out, format, wishes)
     else:
         refuse_two_in_one(found, wishes)
         plan = sha256(bundle.plan.model_dump_json().encode()).hexdigest()
@@ -86,7 +86,7 @@ def segment(
     return None
 
 
-def _one(scan: ScanFiles, predictor: Predictor, out: Path, wishes: Wishes) -> None:
+def _one(scan: ScanFiles, predictor: Predictor, out: Path, format: str | None, wishes: Wishes) -> None:
     from skipseg.models.inference.flight import fly_alone
     from skipseg.models.memory import memory_permitting
     from skipseg.models.scans.maps import write_maps
@@ -99,7 +99,8 @@ def _one(scan: ScanFiles, predictor: Predictor, out: Path, wishes: Wishes) -> No
         flight = fly_alone(predictor.flight(predictor.prepare(volume, wishes=wishes), wishes=wishes))
         mask = predictor.finish(flight, volume.source)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_mask(mask, out)
+    for note in write_mask(mask, out, format):
+        print(f"skipseg: {note}", file=sys.stderr)
     write_maps(predictor.maps(flight, volume.source), without_suffix(out))
 
 

@@ -72,6 +72,7 @@ class ItemAnswer(Answered):
     backend: str | None = None
     volumes_mm3: dict[str, float] | None = None
     trust: Trust | None = None
+    notes: tuple[str, ...] = ()  # what whoever gets the mask should know
     reused: bool = False
 
 

@@ -138,4 +138,6 @@ def _as_response(mask: WrittenMask, reference: str, choice: Choice | None, timin
         "Server-Timing": timing,
         "Content-Disposition": f'attachment; filename="mask{mask.suffix}"',
     }
+    if mask.notes:
+        headers["X-Skipseg-Notes"] = "; ".join(mask.notes)
     return Response(mask.content, media_type=mask.media_type, headers=headers)
