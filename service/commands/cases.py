@@ -69,6 +69,8 @@ def refuse_overwriting(scans: Sequence[ScanFiles], written: Iterable[Path]) -> N
 
 
 def _digest(path: Path) -> bytes:
+    if path.is_dir():  # a series: whatever its files are called, and in whatever order they came
+        return hashlib.sha256(b"".join(sorted(_digest(file) for file in path.rglob("*") if file.is_file()))).digest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 

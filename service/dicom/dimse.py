@@ -12,8 +12,10 @@ from skipseg.service.dicom.instances import instance_in
 from skipseg.service.dicom.nodes import DimseNode
 from skipseg.service.refusals import NodeAway, NodeRefused
 
+NOT_TAKEN = "the node does not take this kind of DICOM object (its SOP class or transfer syntax)"
 CONNECT_S, ANSWER_S = 10.0, 60.0
-STORED = {0x0000, 0xB000, 0xB006, 0xB007, 0x0111}  # success, stored with a warning, there already (PS3.4, B.2.3; PS3.7, C)
+# Success, stored with a warning (PS3.4, B.2.3), and there already (PS3.7, C.5)
+STORED = {0x0000, 0xB000, 0xB006, 0xB007, 0x0111}
 
 
 def store(node: DimseNode, calling: str, file: Path) -> None:
@@ -30,12 +32,12 @@ def store(node: DimseNode, calling: str, file: Path) -> None:
         raise NodeRefused("the node refuses the association; do the AE titles of both sides agree?")
     if not association.is_established:
         if association.is_aborted and association.rejected_contexts:
-            raise NodeRefused("the node does not take this kind of DICOM object (its SOP class or transfer syntax)")
+            raise NodeRefused(NOT_TAKEN)
         raise NodeAway("the node does not answer, or breaks off before the association is there")
     try:
         status = association.send_c_store(file)
     except ValueError:
-        raise NodeRefused("the node does not take this kind of DICOM object (its SOP class or transfer syntax)") from None
+        raise NodeRefused(NOT_TAKEN) from None
     finally:
         association.release()
     _check(status.get("Status") if status else None)

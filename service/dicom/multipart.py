@@ -6,6 +6,7 @@ No file is looked into, and no more is in memory than a block: what a node sends
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
@@ -18,11 +19,12 @@ from skipseg.models.scans.limits import Limits
 from skipseg.service.refusals import NodeAway, NodeRefused
 
 BLOCK = 2**20
+UNFINISHED = "unfinished"
 MOST_FILES = 100_000  # of one series
 
 
 class PartsToFiles:
-    """Takes blocks of a body; gives each part a file of its own, called by its number.
+    """Takes blocks of a body; gives each part a file of its own, called by its content.
 
     Raises ``ScanTooLarge`` as soon as there is more than ``limits`` allow, ``NodeRefused`` for what is no such body.
     """
@@ -31,6 +33,7 @@ class PartsToFiles:
         self.folder, self.limits = folder, limits
         self.files, self.bytes, self.is_whole = 0, 0, False
         self._file: BinaryIO | None = None
+        self._digest = sha256()
         callbacks = {
             "on_part_begin": self._begin,
             "on_part_data": self._take,
@@ -57,15 +60,17 @@ class PartsToFiles:
         self.files += 1
         if self.files > MOST_FILES:
             raise ScanTooLarge(f"a series may have at most {MOST_FILES:,} files; the node sends more")
-        self._file = (self.folder / f"{self.files:06}.dcm").open("xb")
+        self._file, self._digest = (self.folder / UNFINISHED).open("wb"), sha256()
 
     def _take(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
             self._file.write(data[start:end])
+            self._digest.update(data[start:end])
 
     def end(self) -> None:
         if self._file is not None:
             self._file.close()
+            (self.folder / UNFINISHED).rename(self.folder / f"{self._digest.hexdigest()}.dcm")
             self._file = None
 
     def _finish(self) -> None:

@@ -74,7 +74,7 @@ class WebClient:
         return any(_value(one, "00080018") == instance.uid for one in found)
 
     def fetch(self, study: str, series: str, into: Path, limits: Limits, check: Check) -> int:
-        """WADO-RS: the files of a series, numbered, in a folder that is there; gives their number.
+        """WADO-RS: the files of a series, in a folder that is there; gives their number.
 
         Raises ``ScanTooLarge``, and what ``check`` raises, which is called again and again.
         """

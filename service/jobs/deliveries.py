@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from skipseg.service.jobs.tables import DELIVERIES
 
+NO_DICOM = "usage"  # code of a scan whose results have no study to belong to
 DeliveryState = Literal["pending", "sent", "given_up"]
 
 
@@ -35,15 +36,25 @@ class Delivery(BaseModel):
     problem: str | None = None
 
 
+class DeliveryCounts(BaseModel):
+    """How many items' results are on their way, have arrived, or are not sent any more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pending: int = 0
+    sent: int = 0
+    given_up: int = 0
+
+
 class Deliveries:
     """Safe for threads and processes; every method is one transaction, or part of its caller's."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def add(self, connection: Connection, job: str, item: int, node: str) -> None:
-        """The results of an item are to be sent; the caller queues that in the same commit."""
-        row = {"job": job, "item": item, "node": node, "state": "pending", "tries": 0}
+    def add(self, connection: Connection, job: str, item: int, node: str, state: DeliveryState, **told: Any) -> None:
+        """Note, in the commit of an item's outcome, that its results are to be sent, or why they cannot be."""
+        row = {"job": job, "item": item, "node": node, "state": state, "tries": 0, **told}
         connection.execute(sa.insert(DELIVERIES).values(**row, began=time(), changed=time()))
 
     def of(self, job: str, item: int) -> Delivery | None:
@@ -62,7 +73,7 @@ class Deliveries:
             query = sa.select(DELIVERIES.c.job).where(DELIVERIES.c.state == "pending").limit(1)
             return connection.execute(query).first() is not None
 
-    def counts(self, jobs: Sequence[str]) -> dict[str, Counter[str]]:
+    def counts(self, jobs: Sequence[str]) -> dict[str, DeliveryCounts]:
         """How many of each job are in each state; jobs that send nothing are left out."""
         columns = (DELIVERIES.c.job, DELIVERIES.c.state)
         query = sa.select(*columns, sa.func.count()).where(DELIVERIES.c.job.in_(jobs)).group_by(*columns)
@@ -70,7 +81,7 @@ class Deliveries:
         with self.engine.connect() as connection:
             for job, state, count in connection.execute(query):
                 found.setdefault(job, Counter())[state] = count
-        return found
+        return {job: DeliveryCounts(**states) for job, states in found.items()}
 
     def by_state(self) -> dict[str, int]:
         """How many there are in each state."""
@@ -84,14 +95,12 @@ class Deliveries:
         connection.execute(sa.update(DELIVERIES).where(mine).values(state=state, changed=time(), **told))
 
     def begin_anew(self, connection: Connection, job: str) -> list[Delivery]:
-        """Whatever was given up of a job is pending again; gives them, with the tries that number what is queued."""
-        mine = sa.and_(DELIVERIES.c.job == job, DELIVERIES.c.state == "given_up")
+        """What was given up of a job is pending again, unless there is nothing to send; gives it as it is now."""
+        given_up = sa.and_(DELIVERIES.c.state == "given_up", DELIVERIES.c.code != NO_DICOM)
+        mine = sa.and_(DELIVERIES.c.job == job, given_up)
         again = {"state": "pending", "began": time(), "changed": time(), "tries": DELIVERIES.c.tries + 1}
         rows = connection.execute(sa.update(DELIVERIES).where(mine).values(**again).returning(DELIVERIES))
         return [Delivery(**row._mapping) for row in rows]
-
-    def forget(self, connection: Connection, job: str) -> None:
-        connection.execute(sa.delete(DELIVERIES).where(DELIVERIES.c.job == job))
 
     def _where(self, *conditions: sa.ColumnElement[bool]) -> list[Delivery]:
         query = sa.select(DELIVERIES).where(*conditions).order_by(DELIVERIES.c.job, DELIVERIES.c.item)

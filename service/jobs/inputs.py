@@ -143,6 +143,9 @@ def files_of(item: Item, scratch: Path, limits: Limits) -> Iterator[ScanFiles]:
     Raises ``ScanTooLarge`` before anything is unpacked, and what ``Archive`` raises.
     """
     name = PurePath(item.name)
+    if item.web is not None:
+        yield ScanFiles(name, (fetched(scratch, item.web),))
+        return
     if item.archive is None:
         yield ScanFiles(name, tuple(map(Path, item.files)))
         return
@@ -155,6 +158,11 @@ def files_of(item: Item, scratch: Path, limits: Limits) -> Iterator[ScanFiles]:
         for file, to in zip(item.files, unpacked, strict=True):
             archive.unpack(PurePosixPath(file), to)
         yield ScanFiles(name, tuple(unpacked))
+
+
+def fetched(scratch: Path, series: WebSeries) -> Path:
+    """The folder that a series is fetched into, and which is there once all of it is."""
+    return scratch / hashlib.sha256(series.model_dump_json().encode()).hexdigest()[:32]
 
 
 def content_key(sha256: str, model: str, options: str) -> str:

@@ -1,0 +1,35 @@
+"""Studies for a PACS, and a data folder with a model for them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import dicom_series
+import numpy as np
+from bundles import small_bundle, small_plan
+from pydicom import Dataset
+from servers import registry_without_shipped
+
+
+def block_series(seed: int = 0, **elements: object) -> list[Dataset]:
+    """An MR of noise with a bright block."""
+    voxels = np.random.default_rng(seed).normal(100, 20, (13, 24, 20))
+    voxels[2:8, 4:12, 3:9] += 200
+    return dicom_series.series(voxels.astype(np.int16), Modality="MR", **elements)
+
+
+def with_small_model(data: Path) -> Path:
+    """A data folder with one model that was trained on nothing."""
+    data.mkdir(exist_ok=True)
+    registry_without_shipped(data).add(small_bundle(data / "bundle", small_plan(), "small").folder)
+    return data
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was put into the PACS."""
+
+    study: str
+    series: str
+
+    def inputs(self, **more: object) -> dict[str, object]:
+        return {"dicomweb": {"study": self.study, "series": self.series, **more}}
