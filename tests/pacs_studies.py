@@ -11,9 +11,9 @@ from servers import registry_without_shipped
 
 
 def block_series(seed: int = 0, **elements: object) -> list[Dataset]:
-    """An MR of noise with a bright block."""
-    voxels = np.random.default_rng(seed).normal(100, 20, (13, 24, 20))
-    voxels[2:8, 4:12, 3:9] += 200
+    """An MR of noise with a bright block; its columns are a multiple of 8, or Orthanc would render no mask of it."""
+    voxels = np.random.default_rng(seed).normal(100, 20, (13, 20, 24))
+    voxels[2:8, 3:9, 4:12] += 200
     return dicom_series.series(voxels.astype(np.int16), Modality="MR", **elements)
 
 
