@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Event, Lock
 from time import perf_counter, time
 
@@ -169,8 +169,7 @@ class Segmenting:
         mask = predictor.finish(departed.flight, departed.source)
         doubt = next(sink for sink in departed.flight.sinks if isinstance(sink, Doubt))
         trust, volumes = trust_in(mask, doubt.entropy, manifest.training.ranges), mask.volumes_mm3()
-        mask = replace(mask, maker=replace(predictor.maker, trust=trust))
-        file = self.folders.publish(self.job, number, mask, self.order.format)
+        file = self.folders.publish(self.job, number, mask.judged(trust), self.order.format)
         return ItemResult(
             model=self.model,
             mask=file.name,

@@ -73,8 +73,9 @@ def as_item(code: Code) -> Dataset:
 
 
 def short(text: str, most: int = LONGEST) -> str:
-    """Text that DICOM's short strings can hold: no backslash, no line breaks, not too long."""
-    return re.sub(r"[\\\x00-\x1f\x7f]+", " ", text).strip()[:most].strip() or "unnamed"
+    """Text that DICOM's short strings can hold: no backslash, no line breaks, at most so many bytes of UTF-8."""
+    clean = re.sub(r"[\\\x00-\x1f\x7f]+", " ", text).strip()
+    return clean.encode()[:most].decode(errors="ignore").strip() or "unnamed"
 
 
 def _words(name: str) -> list[str]:

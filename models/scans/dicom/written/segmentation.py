@@ -55,7 +55,9 @@ def segmentation(mask: Mask, format: str, origin: Origin, result: Result) -> Dat
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=_is_large(mask, format),
     )
-    if format == LABELMAP:
+    if format == BINARY:
+        _close_up(written)
+    else:
         written.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)  # gdcm's aborts at times
     _refer(written, origin)
     _settle_dimensions(written, result.uid("dimensions", format))
@@ -72,12 +74,9 @@ def _volume(mask: Mask, origin: Origin, large: bool) -> hd.Volume:
     grid, numbers = origin.grid, origin.grid.stacked(segment_numbers(mask))
     if large and not numbers.any():  # highdicom would write every plane of every segment after all
         numbers = numbers[:1]
-    return hd.Volume.from_attributes(
+    return hd.Volume(
         array=np.ascontiguousarray(numbers),
-        image_position=grid.position.tolist(),
-        image_orientation=grid.orientation,
-        pixel_spacing=grid.spacing,
-        spacing_between_slices=grid.apart,
+        affine=grid.affine[:, [2, 1, 0, 3]],
         coordinate_system="PATIENT",
         frame_of_reference_uid=origin.frame_of_reference,
     )
@@ -142,6 +141,16 @@ def _stand_in(origin: Origin, plane: int, position: list[float]) -> Dataset:
 
 def _stand_in_uid(plane: int) -> str:
     return f"{derived('plane')}.{plane}"
+
+
+def _close_up(written: Dataset) -> None:
+    """Frames of less than 8 pixels follow each other bit by bit (PS3.5 8.1.1); highdicom begins a byte with each."""
+    pixels = written.Rows * written.Columns
+    if pixels < 8:
+        frames = np.frombuffer(written.PixelData, np.uint8)[: written.NumberOfFrames, None]
+        bits = np.unpackbits(frames, axis=1, bitorder="little")[:, :pixels]
+        packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
+        written.PixelData = packed + b"\0" * (len(packed) % 2)
 
 
 def _refer(written: Dataset, origin: Origin) -> None:
