@@ -19,7 +19,7 @@ from skipseg.models.scans.geometry import Geometry
 from skipseg.models.scans.masks import nifti_header
 from skipseg.models.scans.volume import Source
 
-Values = NDArray[np.float16 | np.uint8]
+Values = NDArray[np.float16 | np.float32 | np.uint8]
 
 SUFFIX = ".nii.gz"
 CHUNK_VALUES = 2**22  # written at once
@@ -27,7 +27,7 @@ CHUNK_VALUES = 2**22  # written at once
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Values (maps, X, Y, Z) as float16, or as uint8 that stand for ``scale`` times as much."""
+    """Values (maps, X, Y, Z) as floating point, or as uint8 that stand for ``scale`` times as much."""
 
     name: str  # what they are, as in a file's name: ``probabilities``
     values: Values

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
 from skipseg.service.dicom.nodes import node_named
+from skipseg.service.jobs.database import open_database
 from skipseg.service.jobs.deliveries import Deliveries
 from skipseg.service.jobs.inputs import Finder, ItemList
 from skipseg.service.jobs.ledger import Ledger
@@ -24,7 +25,6 @@ from skipseg.service.jobs.queue import Queue
 from skipseg.service.jobs.records import Job, JobKind
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.supervisor import Supervisor
-from skipseg.service.jobs.tables import open_database
 from skipseg.service.jobs.webhooks import check_url
 from skipseg.service.logs import NAME
 from skipseg.service.retraining.preparing import Stores, check_order
@@ -98,6 +98,13 @@ class Jobs:
         """How many jobs there are in each state; none are told while the database is away."""
         try:
             return self.ledger.by_state()
+        except OperationalError:
+            return {}
+
+    def deliveries_by_state(self) -> dict[str, int]:
+        """Likewise what is sent to DICOM nodes."""
+        try:
+            return self.deliveries.by_state()
         except OperationalError:
             return {}
 

@@ -21,6 +21,7 @@ from skipseg.models.registry import Registry
 from skipseg.service.datasets.store import DatasetStore
 from skipseg.service.dicom.delivery import Delivering
 from skipseg.service.jobs.crews import Crews
+from skipseg.service.jobs.database import open_database
 from skipseg.service.jobs.deliveries import Deliveries
 from skipseg.service.jobs.ending import End
 from skipseg.service.jobs.fetching import Fetching
@@ -31,7 +32,6 @@ from skipseg.service.jobs.queue import APPLICATION, DELIVER, FETCH, SEGMENT, SER
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.roster import BEAT_S, Roster
 from skipseg.service.jobs.shipping import Ship
-from skipseg.service.jobs.tables import open_database
 from skipseg.service.jobs.trainings import Trainings
 from skipseg.service.jobs.webhooks import Message, send
 from skipseg.service.logs import NAME, without_message
