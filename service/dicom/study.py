@@ -42,9 +42,17 @@ def bring(
             count = client.fetch(study, wanted.uid, draft, limits, check)
         if wanted.instances is not None and count < wanted.instances:
             raise NodeAway(f"the node sent {count} of the {wanted.instances} images that it says the series has")
-        draft.rename(into)
+        _put(draft, into)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, into: Path) -> None:
+    try:
+        draft.rename(into)
+    except OSError:
+        if not into.exists():  # else somebody was quicker
+            raise
 
 
 def the_series(found: Sequence[Listed], rule: SeriesRule) -> Listed:

@@ -6,8 +6,10 @@ import io
 import dicom_series
 import httpx
 import pytest
+from dicomweb_client import DICOMwebClient
+from dicomweb_client.session_utils import create_session_from_user_pass
 from job_calls import finished, items_of, until
-from orthanc import Orthanc
+from orthanc import PASSWORD, USER, Orthanc
 from pacs_studies import Study, block_series
 from pydicom import dcmread
 from servers import RunningServer
@@ -25,12 +27,10 @@ def delivered(client: httpx.Client, job: dict) -> dict:
 
 
 def results_in(pacs: Orthanc, study: str) -> dict[str, int]:
-    """How many instances of each kind a study has beside its images."""
-    found = pacs.found("Series", StudyInstanceUID=study)
-    counted = {series["Modality"]: 0 for series in found if series["Modality"] in ("SEG", "SR")}
-    for modality in counted:
-        counted[modality] = len(pacs.found("Instance", StudyInstanceUID=study, Modality=modality))
-    return counted
+    """How many instances of each kind a study has beside its images, as another client of DICOMweb finds them."""
+    client = DICOMwebClient(pacs.web, session=create_session_from_user_pass(USER, PASSWORD))
+    kinds = {"SEG", "SR", *(series["00080060"]["Value"][0] for series in client.search_for_series(study))} - {"MR"}
+    return {kind: len(client.search_for_instances(study, search_filters={"Modality": kind})) for kind in kinds}
 
 
 @pytest.fixture(scope="module")
