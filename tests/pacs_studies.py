@@ -9,6 +9,8 @@ from bundles import small_bundle, small_plan
 from pydicom import Dataset
 from servers import registry_without_shipped
 
+from skipseg.models.registry import Registry
+
 
 def block_series(seed: int = 0, **elements: object) -> list[Dataset]:
     """An MR of noise with a bright block; its columns are a multiple of 8, or Orthanc would render no mask of it."""
@@ -17,10 +19,11 @@ def block_series(seed: int = 0, **elements: object) -> list[Dataset]:
     return dicom_series.series(voxels.astype(np.int16), Modality="MR", **elements)
 
 
-def with_small_model(data: Path) -> Path:
-    """A data folder with one model that was trained on nothing."""
+def with_small_model(data: Path, shipped: bool = False) -> Path:
+    """A data folder with a model that was trained on nothing, and perhaps with those that ship with skipseg."""
     data.mkdir(exist_ok=True)
-    registry_without_shipped(data).add(small_bundle(data / "bundle", small_plan(), "small").folder)
+    registry = Registry(data / "models") if shipped else registry_without_shipped(data)
+    registry.add(small_bundle(data / "bundle", small_plan(), "small").folder)
     return data
 
 

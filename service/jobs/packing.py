@@ -30,10 +30,10 @@ COLUMNS = (
     "reused",
     "code",
     "problem",
+    "notes",
     "sent_to",
     "sent",
     "sent_problem",
-    "notes",
 )
 COMPRESSED = (".gz", ".png", ".tif")
 FORMULA = ("=", "+", "-", "@", "\t")  # what a spreadsheet would run, were it the beginning of a cell

@@ -34,7 +34,7 @@ def put(pacs: Orthanc, tmp_path: Path) -> Callable[..., Study]:
 @pytest.fixture(scope="session")
 def station(pacs: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server beside the PACS, which it knows by both of its protocols, and under names that are wrong."""
-    data = with_small_model(tmp_path_factory.mktemp("station"))
+    data = with_small_model(tmp_path_factory.mktemp("station"), shipped=True)
     wrong = tmp_path_factory.mktemp("secrets") / "password"
     wrong.write_text("guessed")
     nodes = {

@@ -2,12 +2,16 @@
 
 import csv
 import io
+from collections.abc import Callable
+from pathlib import Path
 
 import dicom_series
 import httpx
+import numpy as np
 import pytest
 from dicomweb_client import DICOMwebClient
 from dicomweb_client.session_utils import create_session_from_user_pass
+from highdicom.seg import Segmentation
 from job_calls import finished, items_of, until
 from orthanc import PASSWORD, USER, Orthanc
 from pacs_studies import Study, block_series
@@ -78,6 +82,26 @@ def test_the_same_again_makes_no_second_one(pacs: Orthanc, asking: httpx.Client,
     again = finished(asking, study.inputs(node="pacs"), send_to="pacs")
     assert delivered(asking, again)["sent"]["state"] == "sent"
     assert results_in(pacs, study.study) == {"SEG": 1, "SR": 1}
+
+
+def test_a_real_series_comes_back_with_the_volumes_that_the_job_told(
+    pacs: Orthanc, asking: httpx.Client, real_data: Callable[[str], Path]
+) -> None:
+    """A series of a hospital's, stored and fetched over the network, by the model that ships with skipseg."""
+    files = [dcmread(file) for file in sorted(real_data("dicom/hippocampus-crop-1").glob("*.dcm"))]
+    client = DICOMwebClient(pacs.web, session=create_session_from_user_pass(USER, PASSWORD))
+    client.store_instances(files)
+    study, series = files[0].StudyInstanceUID, files[0].SeriesInstanceUID
+    order = {"inputs": {"dicomweb": {"node": "pacs", "study": study, "series": series}}, "send_to": "pacs"}
+    job = asking.post("/v1/jobs", json={"kind": "segment", "model": "hippocampus", **order}).json()
+    item = delivered(asking, job)
+    assert item["sent"]["state"] == "sent", item
+    (found,) = client.search_for_instances(study, search_filters={"Modality": "SEG"})
+    uids = [found[tag]["Value"][0] for tag in ("0020000E", "00080018")]
+    volume = Segmentation.from_dataset(client.retrieve_instance(study, *uids)).get_volume(combine_segments=True)
+    counted = [float((volume.array == segment).sum() * np.prod(volume.spacing)) for segment in (1, 2)]
+    assert counted == pytest.approx(list(item["volumes_mm3"].values()), rel=1e-3)
+    assert min(counted) > 500  # mm3: a hippocampus has 1,000 to 2,000 in each of its halves
 
 
 def test_results_go_over_dicoms_own_protocol_too(pacs: Orthanc, asking: httpx.Client, put) -> None:

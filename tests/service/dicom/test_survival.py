@@ -61,6 +61,7 @@ def test_results_survive_a_pacs_that_is_away_and_everybody_killed_and_arrive_onc
     assert [len(moody.found("Instance", Modality=kind)) for kind in ("SEG", "SR")] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_again_and_again_while_it_sends_leaves_one_of_each(
     moody: Orthanc, station: Mortal, put
 ) -> None:
