@@ -29,6 +29,7 @@ TOLD = (
     "X-Skipseg-Backend",
     "X-Skipseg-Model",
     "X-Skipseg-Notes",
+    "X-Skipseg-Series",
 )
 
 

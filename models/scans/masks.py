@@ -107,7 +107,7 @@ def write_mask(mask: Mask, path: Path, format: str | None = None) -> tuple[str, 
 
 
 def _encoded(mask: Mask, name: str, compressed: bool) -> MaskFile:
-    told = mask.source.header.notes if mask.source.format == "dicom" else ()
+    told = mask.source.notes
     if name not in DICOM_FORMATS:
         return MaskFile(_ENCODERS[name](mask, compressed), told)
     from skipseg.models.scans.dicom.written.file import written  # highdicom takes a second to import

@@ -133,8 +133,8 @@ class Item(_Answer):
     backend: str | None = None
     volumes_mm3: dict[str, float] | None = None
     trust: dict[str, Any] | None = None
-    notes: tuple[str, ...] = ()  # what whoever gets the mask should know
     reused: bool = False
+    notes: tuple[str, ...] = ()
     sent: Sent | None = None
 
 
@@ -153,4 +153,5 @@ class Mask:
     model: str  # name@version that made it
     backend: str
     request_id: str
-    notes: str = ""  # what whoever gets it should know
+    series: str = ""  # of DICOM: the UID of the series that was read; of several channels one each, with commas
+    notes: tuple[str, ...] = ()  # how the scan was read, and what the mask's file lacks

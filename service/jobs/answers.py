@@ -88,8 +88,8 @@ class ItemAnswer(Answered):
     seconds: float | None = None
     backend: str | None = None
     volumes_mm3: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
     trust: Trust | None = None
-    notes: tuple[str, ...] = ()  # what whoever gets the mask should know
     reused: bool = False
     sent: Sent | None = None
 

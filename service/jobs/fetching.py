@@ -16,8 +16,8 @@ from time import time
 
 from skipseg.models.errors import JobUnknown, SkipsegError
 from skipseg.models.registry import Registry
-from skipseg.models.scans.dicom.choice import SeriesRule
 from skipseg.models.scans.limits import Limits
+from skipseg.models.series_rules import with_rules
 from skipseg.service.dicom.nodes import Node, web_node_named
 from skipseg.service.dicom.study import bring
 from skipseg.service.jobs.inputs import ItemList, fetched
@@ -93,7 +93,7 @@ class Fetching:
 
         series = self._series(job, item)
         _, node = web_node_named(self.nodes, series.node)
-        rule = SeriesRule()
+        rule = with_rules(order.choice, self.registry.resolve(order.model).open().plan).rules[0]
         bring(node, series.study, series.series, rule, self._place(job, item), self.limits, check)
 
     def _try_later(self, job: Job, items: Sequence[int], tries: int, since: float, later: _Later) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
+from skipseg.models.series_rules import with_rules
 from skipseg.service.dicom.nodes import node_named
 from skipseg.service.jobs.database import open_database
 from skipseg.service.jobs.deliveries import Deliveries
@@ -65,7 +66,8 @@ class Jobs:
             node_named(self.settings.dicom_nodes, order.send_to)
         bundle = self.registry.resolve(model).open()
         Wishes(order.overlap, order.tta).way_for(bundle.plan)
-        found = self.finder.find(order.inputs, len(bundle.plan.channels))
+        choice = with_rules(order.choice, bundle.plan)
+        found = self.finder.find(order.inputs, len(bundle.plan.channels), choice)
         job = _job("segment", settled, len(found.items), PRIORITIES[order.priority], owner, key)
         found.write(self.folders.make(job.id))
         return self._queued(job, is_the_same)

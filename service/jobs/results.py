@@ -36,8 +36,8 @@ class ItemResult(BaseModel):
     shape: tuple[int, ...] | None = None
     spacing_mm: tuple[float, ...] | None = None
     volumes_mm3: dict[str, float] | None = None  # by label; None for a picture
+    notes: tuple[str, ...] = ()  # how the scan was read, and what the mask's file lacks
     trust: Trust | None = None
-    notes: tuple[str, ...] = ()  # what whoever gets the mask should know
     sends: tuple[str, ...] = ()  # files in the job's folder of masks that a DICOM node is to have, in this order
     reused: bool = False  # from an earlier job that segmented the same content
     code: str | None = None  # of the problem, for programs

@@ -17,8 +17,10 @@ from skipseg.models.inference.certainty import Doubt
 from skipseg.models.inference.flight import Flight
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
+from skipseg.models.scans.dicom.choice import SeriesChoice
 from skipseg.models.scans.masks import own_format
 from skipseg.models.scans.volume import Mask
+from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.commands.cases import ScanFiles
 from skipseg.service.commands.crew import Crew, Departed
@@ -136,15 +138,20 @@ class Segmenting:
         until_it_answers(lambda: self.ledger.record(self.job, outcome, also=also))
 
     def _done(self, number: int, item: Item, crew: Crew) -> tuple[ItemResult, str]:
-        with files_of(item, self.folders.scratch(self.job), crew.limits) as scan:
+        with files_of(item, self.folders.scratch(self.job), crew.limits, self._choice(crew)) as scan:
             scan.check_channels(len(crew.predictor.plan.channels))
             sha256 = scan.sha256()
             content = content_key(sha256, self.model, self._options())
             found = self._found(number, content) if self.order.reuse else None
             return found or self._segmented(number, scan, crew), content
 
+    def _choice(self, crew: Crew) -> SeriesChoice:
+        return with_rules(self.order.choice, crew.predictor.plan)
+
     def _options(self) -> str:
-        options = self.order.model_dump_json(include={"format", "tta", "overlap"})
+        told = {"format", "tta", "overlap"}  # and of DICOM what is asked for, so that keys of before stay the same
+        asked = {name for name in ("series", "geometry") if getattr(self.order, name) not in (None, "strict")}
+        options = self.order.model_dump_json(include=told | asked)
         return options if self.order.send_to is None else f"{options} and what is sent"
 
     def _found(self, number: int, content: str) -> ItemResult | None:

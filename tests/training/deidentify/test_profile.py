@@ -69,6 +69,13 @@ def test_what_is_nobodys_is_not_mistaken(text: str) -> None:
     assert not found.remain_in(as_file(scan(Manufacturer=text)))
 
 
+def test_a_scanner_that_stands_at_its_makers_is_no_secret_and_a_hospital_is() -> None:
+    made = scan(InstitutionName="TOSHIBA", Manufacturer="TOSHIBA_MEC")
+    assert not Identifiers.of(made).remain_in(as_file(deidentified(made, Pseudonyms())))
+    made = scan(InstitutionName="Klinik Sonnenhang", ManufacturerModelName="Aera of Klinik Sonnenhang")
+    assert Identifiers.of(made).remain_in(as_file(deidentified(made, Pseudonyms())))
+
+
 def test_a_short_name_is_found_as_a_word_alone() -> None:
     found = Identifiers.of(scan(PatientName="Mary^Ng"))
     assert not found.remain_in(as_file(scan(ImageType=["ORIGINAL", "PRIMARY"])))

@@ -27,6 +27,8 @@ from pydicom import Dataset
 
 from skipseg.models.errors import UsageError
 from skipseg.models.labels import Code, Label, Labels
+from skipseg.models.scans.dicom.segmentation import read_segmentation
+from skipseg.models.scans.limits import DEFAULT_LIMITS
 from skipseg.models.scans.maker import Maker
 from skipseg.models.scans.masks import encode_mask, mask_file, mask_suffix
 from skipseg.models.scans.reader import read_scan
@@ -77,6 +79,15 @@ def test_voxels_lie_where_they_lay_however_the_series_is_turned_and_shuffled(
     assert np.array_equal(by_dcmqi(file, tmp_path, mask), numbered(mask))
     if format == "dicom-seg":
         assert complaints(file, tmp_path) == []
+
+
+@pytest.mark.parametrize("format", BOTH)
+def test_a_segmentation_comes_back_as_the_label_that_it_was(format: str, tmp_path: Path) -> None:
+    labels = Labels.from_names({5: "liver", 255: "kidney_left", 300: "Ödem"})
+    mask = mask_on(scan(tmp_path), labels)
+    values = {label.name: label.value for label in labels.foreground}
+    again = read_segmentation(encode_mask(mask, format), mask.geometry, values, DEFAULT_LIMITS)
+    assert np.array_equal(again.voxels[0], mask.voxels)
 
 
 def by_dcmqi(file: bytes, folder: Path, mask: Mask) -> np.ndarray:
