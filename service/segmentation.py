@@ -31,6 +31,7 @@ from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.beside import SUMMARY, UNCERTAINTY, Part
 from skipseg.service.line import Line
+from skipseg.service.readers import Readers, Size
 from skipseg.service.record import RequestRecord, Stages
 from skipseg.service.room import Room
 from skipseg.service.uploads import source_of
@@ -70,7 +71,7 @@ class Segmenter:
         self.engine, self.line, self.room = engine, line, room
         self.limits = limits
         self._limiter = CapacityLimiter(threads)
-        self._reading = asyncio.Semaphore(threads)  # scans that are in memory but have no share of the room yet
+        self._readers = Readers(threads, engine.seconds_left)
 
     async def segment(
         self,
@@ -91,12 +92,15 @@ class Segmenter:
         way, stages = _Way(predictor, wishes, self.limits, wanted, record, choice), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:
-                async with self._reading:
+                size, asked = way.size(scans), perf_counter()
+                async with self._readers.turn(size):
+                    stages.add("queue", perf_counter() - asked)
                     source, located = await self._in_thread(stages, partial(way.open, scans))
                     count = predictor.foresee(located.placement, wishes)
                     await held.enter_async_context(self.room.hold(count))
-                flight = await self._in_thread(stages, partial(way.depart, located))
-                del located  # it holds the scan, which nobody needs any more
+                    flight = await self._in_thread(stages, partial(way.depart, located))
+                    del located  # it holds the scan, which nobody needs any more
+                    held.enter_context(self._readers.ahead(flight, size))
                 await self._fly(flight, stages)
                 return await self._in_thread(stages, partial(way.arrive, flight, source, count))
 
@@ -119,6 +123,13 @@ class _Way:
     wanted: Wanted
     record: RequestRecord
     choice: SeriesChoice
+
+    def size(self, scans: list[UploadFile]) -> Size | None:
+        """About how much work it is; None where a roi decides that."""
+        if self.wishes.roi is not None:
+            return None
+        count = sum(scan.size or 0 for scan in scans)
+        return Size(self.predictor.backend, self.predictor.way(self.wishes), count)
 
     def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
         with self.record.stages.measure("read"):

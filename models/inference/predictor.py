@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from skipseg.models.cleanup import cleaned
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.backends.choice import Choice, choose
 from skipseg.models.inference.backends.eager import Eager
-from skipseg.models.inference.flight import Flight, Priority, fly_alone
+from skipseg.models.inference.flight import Flight, Priority, Way, fly_alone
 from skipseg.models.inference.foresight import foresee
 from skipseg.models.inference.own_grid import OwnGrid
 from skipseg.models.inference.probabilities import Probabilities
@@ -50,6 +51,7 @@ class Predictor:
         *,
         backend: Backend | None = None,
         choice: Choice | None = None,
+        overlap: float | None = None,
     ) -> None:
         self.bundle, self.plan = bundle, bundle.plan
         if backend is None:
@@ -58,6 +60,7 @@ class Predictor:
         self.backend = backend
         self._processor: Backend | None = None
         self.choice = choice  # why this backend; None: the caller's own
+        self.overlap = overlap  # of tiles, where less than the plan's is proven to do; None: the plan's
 
     def segment(self, volume: Volume, look: Look | None = None) -> Mask:
         """The mask of a volume, on the volume's own grid.
@@ -77,10 +80,20 @@ class Predictor:
         """The volume, or the roi that is wished, on the network's grid, normalised."""
         return prepare(volume, self.plan, limits, wishes.roi)
 
+    def way(self, wishes: Wishes = AS_PLANNED) -> Way:
+        """How scans are shown to the network; raises as ``Wishes.way_for`` does."""
+        return wishes.way_for(self.plan, self.overlap)
+
+    def told(self, wishes: Wishes = AS_PLANNED) -> str:
+        """What runs the network, for the record of a mask, such as ``openvino bf16, overlap 0``."""
+        overlap = self.way(wishes).overlap
+        backend = str(self.choice or f"{self.backend.name} {self.backend.precision}")
+        return backend if overlap == self.plan.overlap else f"{backend}, overlap {overlap:g}"
+
     def foresee(self, placement: Placement, wishes: Wishes = AS_PLANNED) -> int:
         """Bytes that a scan with this placement holds at most on its way; raises as ``flight`` does."""
         plan = self.plan
-        return foresee(placement, wishes.way_for(plan), len(plan.channels), wishes, bool(plan.cleanup))
+        return foresee(placement, self.way(wishes), len(plan.channels), wishes, bool(plan.cleanup))
 
     def flight(
         self,
@@ -103,7 +116,7 @@ class Predictor:
                 found.append(Uncertainty(where))
             return [*found, *(make() for make in more)]
 
-        return Flight(prepared.image, wishes.way_for(self.plan), self.backend, sinks, priority, self._spare())
+        return Flight(prepared.image, self.way(wishes), self.backend, sinks, priority, self._spare())
 
     def finish(self, flight: Flight, source: Source) -> Mask:
         """What a flight arrives at, for a scan from ``source``: cleaned class indices turned to the labels' values."""
@@ -141,9 +154,16 @@ class Predictor:
 
 
 def load_predictor(bundle: Bundle, device: torch.device, mode: Mode) -> Predictor:
-    """A bundle on the fastest backend that answers as the reference does, self-tested and warm."""
+    """A bundle on the fastest backend that answers as the reference does, self-tested and warm.
+
+    ``fast`` takes the smaller overlap of tiles that the bundle proves, if it does; ``exact`` the plan's.
+    """
     backend, choice = choose(bundle.network(), bundle.plan, device, mode)
-    return Predictor(bundle, backend=backend, choice=choice)
+    fewer = bundle.manifest.fewer_tiles if mode == "fast" else None
+    if fewer is None:
+        return Predictor(bundle, backend=backend, choice=choice)
+    told = replace(choice, reason=f"{choice.reason}; {fewer}")
+    return Predictor(bundle, backend=backend, choice=told, overlap=fewer.overlap)
 
 
 def valued(classes: Indices, labels: Labels) -> Indices:

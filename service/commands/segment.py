@@ -99,7 +99,8 @@ def segment(
         _one(found[0], predictor, out, format, wishes)
     else:
         refuse_two_in_one(found, wishes)
-        plan = sha256(bundle.plan.model_dump_json().encode()).hexdigest()
+        fewer = "" if predictor.overlap is None else f" overlap={predictor.overlap}"
+        plan = sha256(f"{bundle.plan.model_dump_json()}{fewer}".encode()).hexdigest()
         told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {plan[:6]} {precision} {wishes}".strip()
         told += " resample" if geometry == "resample" else ""
         _many(found, Batch(predictor, told, out, format, wishes), resume is not False)
