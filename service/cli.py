@@ -20,6 +20,7 @@ from skipseg.service.commands import (
     compare,
     dataset,
     demo,
+    dicom,
     evaluate,
     keys,
     models,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(dicom.app, name="dicom")
 app.command()(plan.plan)
 app.command()(train.train)
 app.command()(evaluate.evaluate)

@@ -1,0 +1,1 @@
+"""DICOM over the network, and what is kept of it."""
