@@ -60,6 +60,9 @@ ANSWERS: Mapping[type[errors.SkipsegError], Answer] = {
     refusals.IssuerUnreachable: Answer(503, "The issuer of tokens does not answer"),
     refusals.KeyUnknown: Answer(404, "There is no such key"),
     refusals.DiskFull: Answer(507, "The disk is full"),
+    refusals.NodeAway: Answer(503, "The DICOM node does not answer"),
+    refusals.NodeRefused: Answer(502, "The DICOM node refuses"),
+    refusals.SeriesUnknown: Answer(404, "The DICOM node has no such series"),
     errors.SkipsegError: Answer(422, "The request cannot be answered"),
 }
 

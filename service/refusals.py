@@ -7,7 +7,10 @@ SkipsegError
 ├── Unauthorized       no key, or one that does not count
 ├── Forbidden          a key that counts, and does not reach so far
 ├── TooManyRequests    this caller asks too often, or for too much at once
-└── DiskFull           the disk has no room for what is sent
+├── DiskFull           the disk has no room for what is sent
+├── NodeAway           a DICOM node does not answer, or cannot just now
+├── NodeRefused        a DICOM node answers, and does not do what is asked of it
+└── SeriesUnknown      a DICOM node has no such study or series
 """
 
 from __future__ import annotations
@@ -53,3 +56,21 @@ class TooManyRequests(SkipsegError):
 
 class DiskFull(SkipsegError):
     code = "disk_full"
+
+
+class NodeAway(SkipsegError):
+    """It may answer later; ``retry_after_s``, if it told when."""
+
+    code = "node_away"
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NodeRefused(SkipsegError):
+    code = "node_refused"
+
+
+class SeriesUnknown(SkipsegError):
+    code = "series_unknown"

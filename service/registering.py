@@ -17,10 +17,10 @@ from skipseg.models.durable import forget_drafts
 from skipseg.models.errors import BundleError, ScanCorrupt, UsageError
 from skipseg.models.imports.monai_bundle import METADATA, as_bundle, is_monai_bundle
 from skipseg.models.registry import ModelVersion, Registry
+from skipseg.models.scans.archives import Archive, ArchiveLimits
 from skipseg.service.disk import disk_permitting
 from skipseg.service.other_process import in_other_process
 from skipseg.service.receiving import receive_file
-from skipseg.service.store.archives import Archive, ArchiveLimits
 
 MOST_FILES = 10_000
 DRAFT = ".receiving-"

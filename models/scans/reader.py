@@ -9,6 +9,9 @@ from pathlib import Path
 from skipseg.models.errors import ScanCorrupt, ScanFormatUnknown, UsageError
 from skipseg.models.scans import nifti_header
 from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
+from skipseg.models.scans.dicom.parse import is_dicom, lacks_preamble
+from skipseg.models.scans.dicom.parts import is_zip
+from skipseg.models.scans.dicom.read import read_dicom
 from skipseg.models.scans.images import is_png, read_png
 from skipseg.models.scans.itk import read_mha, read_nrrd
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
@@ -27,24 +30,34 @@ class ScanFormat:
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    read: Callable[[ScanSource, Limits], Volume]
+    read: Callable[[ScanSource, Limits, SeriesChoice], Volume]
+    alone: bool = True  # whether a file is a scan, rather than a slice of one
+
+
+def _whole(read: Callable[[ScanSource, Limits], Volume]) -> Callable[[ScanSource, Limits, SeriesChoice], Volume]:
+    """A reader of files that hold one scan, so that there is nothing to choose."""
+    return lambda source, limits, choice: read(source, limits)
+
+
+def _is_dicom(head: bytes) -> bool:
+    return is_dicom(head) or is_zip(head) or lacks_preamble(head)
 
 
 FORMATS: dict[str, ScanFormat] = {
     form.name: form
     for form in (
-        ScanFormat("nifti", (".nii.gz", ".nii"), nifti_header.recognises, read_nifti),
-        ScanFormat("nrrd", (".nrrd",), is_nrrd, read_nrrd),
-        ScanFormat("mha", (".mha",), is_mha, read_mha),
-        ScanFormat("png", (".png",), is_png, read_png),
-        ScanFormat("tiff", (".tif", ".tiff"), is_tiff, read_tiff),
+        ScanFormat("nifti", (".nii.gz", ".nii"), nifti_header.recognises, _whole(read_nifti)),
+        ScanFormat("nrrd", (".nrrd",), is_nrrd, _whole(read_nrrd)),
+        ScanFormat("mha", (".mha",), is_mha, _whole(read_mha)),
+        ScanFormat("png", (".png",), is_png, _whole(read_png)),
+        ScanFormat("tiff", (".tif", ".tiff"), is_tiff, _whole(read_tiff)),
+        ScanFormat("dicom", (".dcm",), _is_dicom, read_dicom, alone=False),
     )
 }
 
 _NO_XML = "XML files (GIFTI, CIFTI and others) are not read, as they may name other files; send a NIfTI volume"
 _UNREAD = {  # how files start that people send although they are not read, and what to do instead
     b"\xff\xd8\xff": "JPEG images are not read, since their compression loses detail; save the original as PNG or TIFF",
-    b"PK": "zip archives are not read here; send the scan itself",
     b"BZh": "bzip2 files are not read; use gzip (.nii.gz)",
     b"\xfd7zXZ": "xz files are not read; use gzip (.nii.gz)",
     b"\x28\xb5\x2f\xfd": "zstd files are not read; use gzip (.nii.gz)",
@@ -65,7 +78,7 @@ def read_scan(source: ScanSource, limits: Limits = DEFAULT_LIMITS, choice: Serie
     ``ScanTooLarge`` over a limit, ``ScanUnusable`` when its geometry, channels or values cannot be used, and
     ``UsageError`` when the file cannot be opened.
     """
-    return _format_of(source).read(source, limits)
+    return _format_of(source).read(source, limits, choice)
 
 
 def read_channels(
@@ -74,6 +87,8 @@ def read_channels(
     """Read scans of one grid as the channels of one volume, in order; raises as ``read_scan`` and ``stack``."""
     if not sources:
         raise UsageError("at least one scan is needed, got none")
+    if len(sources) == 1:
+        return read_scan(sources[0], limits, choice)
     return stack([read_scan(source, limits, choice.of_channel(number)) for number, source in enumerate(sources)])
 
 
@@ -83,8 +98,8 @@ def scan_files(folder: Path) -> list[Path]:
 
 
 def is_scan_name(name: str) -> bool:
-    """Whether a file is called like a scan."""
-    return bool(_suffix(name))
+    """Whether a file is called like one that holds a whole scan."""
+    return bool(_suffix(name, alone=True))
 
 
 def scan_stem(path: Path) -> str:
@@ -92,13 +107,15 @@ def scan_stem(path: Path) -> str:
     return path.name.removesuffix(_suffix(path.name)) or path.name
 
 
-def _suffix(name: str) -> str:
-    suffixes = [suffix for form in FORMATS.values() for suffix in form.suffixes]
+def _suffix(name: str, alone: bool = False) -> str:
+    suffixes = [suffix for form in FORMATS.values() for suffix in form.suffixes if form.alone or not alone]
     found = next((suffix for suffix in suffixes if name.lower().endswith(suffix)), "")
     return name[len(name) - len(found) :]
 
 
 def _format_of(source: ScanSource) -> ScanFormat:
+    if isinstance(source, Path) and source.is_dir():
+        return FORMATS["dicom"]
     head = starts_with(source, _HEAD)
     if not head:
         raise ScanCorrupt("the file is empty; copy or upload it again")
@@ -113,7 +130,5 @@ def _format_of(source: ScanSource) -> ScanFormat:
 
 
 def _advice(head: bytes) -> str:
-    if head[128:132] == b"DICM":
-        return "DICOM files are not read; convert the series to NIfTI"
     general = f"the file starts like no format that is read ({', '.join(FORMATS)}); convert it to NIfTI"
     return next((advice for start, advice in _UNREAD.items() if head.startswith(start)), general)

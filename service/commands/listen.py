@@ -49,7 +49,7 @@ def check(
     from skipseg.service.settings import load_settings
 
     settings = load_settings(data=data)
-    found = checked(Rules.read(file), Registry(settings.registry))
+    found = checked(Rules.read(file), Registry(settings.registry), settings.dicom_nodes)
     print(f"{len(found.rules)} rules, each of which can be followed", file=sys.stderr)
     if series is not None:
         _say_which(found, series, sender)

@@ -9,10 +9,10 @@ from pathlib import Path
 from skipseg.models.bundle import sha256
 from skipseg.models.durable import settle
 from skipseg.models.errors import DatasetError
+from skipseg.models.scans.archives import Archive, ArchiveLimits
 from skipseg.models.scans.reader import scan_stem
 from skipseg.service.datasets.contents import CASE_NAME, CASE_RULE, CaseFiles, Contents, described, entry
 from skipseg.service.datasets.examining import image_names
-from skipseg.service.store.archives import Archive, ArchiveLimits
 from skipseg.training.datasets.check import errors, examine_dataset
 from skipseg.training.datasets.dataset import Dataset, open_dataset
 from skipseg.training.datasets.defects import Defect

@@ -22,13 +22,13 @@ from pydantic import ValidationError
 from skipseg.models.durable import settle, write_whole
 from skipseg.models.errors import DatasetConflict, DatasetError, DatasetUnknown, UsageError
 from skipseg.models.registry import NAME
+from skipseg.models.scans.archives import ArchiveLimits
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.service.datasets import trail
 from skipseg.service.datasets.contents import CASE_NAME, CASE_RULE, CaseFiles, Contents, TrailEntry, described, entry
 from skipseg.service.datasets.examining import Looked, Sent, copied, image_names, look_at
 from skipseg.service.datasets.freezing import choose, frozen_set, refuse_if_frozen
 from skipseg.service.datasets.importing import import_zip
-from skipseg.service.store.archives import ArchiveLimits
 from skipseg.training.datasets.description import Description, Group
 
 FILE = "dataset.json"

@@ -1,1 +1,1 @@
-"""DICOM over the network, and what is kept of it."""
+"""DICOM over networks: nodes that are known, series that are fetched, results that are sent."""

@@ -19,11 +19,12 @@ from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.durable import write_whole
 from skipseg.models.errors import JobConflict, ScanTooLarge, UsageError
+from skipseg.models.scans.archives import Archive
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.reader import is_scan_name, scan_stem
 from skipseg.service.commands.cases import CHANNEL, ScanFiles, collect
-from skipseg.service.jobs.orders import Inputs
-from skipseg.service.store.archives import Archive
+from skipseg.service.dicom.nodes import Nodes, web_node_named
+from skipseg.service.jobs.orders import Inputs, WebSeries
 from skipseg.service.store.uploads import Upload, UploadStore
 
 INPUTS = "inputs.json"
@@ -37,6 +38,7 @@ class Item(BaseModel):
     name: str
     files: tuple[str, ...]  # paths; members where ``archive`` is given
     archive: str | None = None
+    web: WebSeries | None = None  # with its node: what is fetched when it is the item's turn
 
 
 class ItemList(BaseModel):
@@ -62,8 +64,9 @@ class ItemList(BaseModel):
 class Finder:
     """Finds the scans that an order names; ``roots`` are the folders that may be read, ``most`` bounds their count."""
 
-    def __init__(self, uploads: UploadStore, roots: Sequence[Path], most: int) -> None:
+    def __init__(self, uploads: UploadStore, roots: Sequence[Path], most: int, nodes: Nodes) -> None:
         self.uploads, self.roots, self.most = uploads, [root.resolve() for root in roots], most
+        self.nodes = nodes
 
     def find(self, inputs: Inputs, channels: int) -> ItemList:
         """Raises ``UsageError``, ``UploadUnknown``, and what ``Archive`` raises."""
@@ -71,6 +74,8 @@ class Finder:
             found = self._of_upload(self.uploads.get(inputs.upload), channels)
         elif inputs.uploads is not None:
             found = self._of_uploads([self.uploads.get(id) for id in inputs.uploads], channels)
+        elif inputs.dicomweb is not None:
+            found = self._of_node(inputs.dicomweb, channels)
         else:
             paths = (inputs.folder,) if inputs.folder is not None else inputs.files or ()
             found = ItemList(items=tuple(self._on_disk([self._allowed(path) for path in paths], channels)))
@@ -99,6 +104,13 @@ class Finder:
         names = _told_apart(list(contents.values()))
         items = tuple(Item(name=name, files=(path,)) for path, name in zip(contents, names, strict=True))
         return ItemList(items=items, uploads=tuple(upload.id for upload in uploads))
+
+    def _of_node(self, series: WebSeries, channels: int) -> ItemList:
+        node, _ = web_node_named(self.nodes, series.node)
+        if channels > 1:
+            raise UsageError(f"a series is one channel, and this model needs {channels}: upload a zip with all of them")
+        asked = series.model_copy(update={"node": node})
+        return ItemList(items=(Item(name=series.series or series.study, files=(), web=asked),))
 
     def _on_disk(self, paths: Sequence[Path], channels: int) -> Iterator[Item]:
         try:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
+from skipseg.service.dicom.nodes import node_named
 from skipseg.service.jobs.inputs import Finder, ItemList
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.orders import PRIORITIES, SegmentOrder, SettledOrder, TrainJobOrder
@@ -37,7 +38,7 @@ class Jobs:
         url = settings.jobs_database_url
         self.ledger = Ledger(open_database(url))
         self.folders = JobFolders(settings.jobs)
-        self.finder = Finder(uploads, settings.allowed_roots, settings.max_items)
+        self.finder = Finder(uploads, settings.allowed_roots, settings.max_items, settings.dicom_nodes)
         self.queue = Queue(url)
         self.settings, self.supervisor = settings, Supervisor(settings, self._has_work)
         if self._has_work():
@@ -54,6 +55,10 @@ class Jobs:
         if (earlier := self._of_key(owner, key, is_the_same)) is not None:
             return earlier
         self._check_webhook(order.webhook)
+        if order.send_to is not None:
+            node_named(self.settings.dicom_nodes, order.send_to)
+        if order.send_to is not None or order.inputs.dicomweb is not None:
+            raise UsageError("series of DICOM nodes are neither fetched nor sent to yet")
         bundle = self.registry.resolve(model).open()
         Wishes(order.overlap, order.tta).way_for(bundle.plan)
         found = self.finder.find(order.inputs, len(bundle.plan.channels))

@@ -8,16 +8,26 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skipseg.models.scans.masks import MASK_FORMATS
+from skipseg.service.dicom.nodes import NodeName
 from skipseg.service.retraining.order import TrainOrder
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: dict[Priority, int] = {"high": 1, "normal": 10, "low": 100}  # the lowest number goes first
 
 UploadId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]  # DICOM PS3.5, 9
 
 
 class _Asked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WebSeries(_Asked):
+    """A series of images in a PACS."""
+
+    node: NodeName | None = Field(None, description="of `SKIPSEG_DICOM_NODES`; default: the only one with a url")
+    study: Uid = Field(description="StudyInstanceUID")
+    series: Uid | None = Field(None, description="SeriesInstanceUID; default: the study's only series of images")
 
 
 class Inputs(_Asked):
@@ -33,12 +43,14 @@ class Inputs(_Asked):
     files: tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...] | None = Field(
         None, min_length=1, max_length=100_000, description="scans on the server, under an allowed root"
     )
+    dicomweb: WebSeries | None = Field(None, description="a series that is fetched from a DICOM node")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         given = [name for name, value in self if value is not None]
         if len(given) != 1:
-            raise ValueError(f"give one of upload, uploads, folder or files; got {' and '.join(given) or 'none'}")
+            names = ", ".join(type(self).model_fields)
+            raise ValueError(f"give exactly one of {names}; got {' and '.join(given) or 'none'}")
         return self
 
 
@@ -66,6 +78,9 @@ class SegmentOrder(SegmentOptions):
     webhook: str | None = Field(
         None, max_length=2000, description="an https URL that is told, signed, when the job has ended"
     )
+    send_to: NodeName | None = Field(
+        None, description="DICOM node that gets every result: a segmentation and a measurement report"
+    )
     reuse: bool = Field(False, description="take the mask of an earlier job for the same content, model and options")
 
     def settled(self, model: str) -> SettledOrder:
@@ -81,6 +96,7 @@ class SettledOrder(SegmentOptions):
     model: str  # name@version
     priority: Priority
     webhook: str | None = None
+    send_to: str | None = None
     reuse: bool
     asked: str  # sha256 of all that was asked
 

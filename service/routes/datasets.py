@@ -7,6 +7,7 @@ from typing import Annotated
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from skipseg.models.scans.archives import ArchiveLimits
 from skipseg.service.datasets.contents import CASE_NAME, CaseFiles, Contents
 from skipseg.service.datasets.parts import IMAGE, LABEL, read_case_form, written
 from skipseg.service.datasets.schemas import CaseAnswer, DatasetDetails, DatasetSummary, Freeze, NewDataset
@@ -14,7 +15,6 @@ from skipseg.service.datasets.store import DatasetStore
 from skipseg.service.keys.access import caller_of, needs
 from skipseg.service.problems import documented
 from skipseg.service.state import Server, ServerDep
-from skipseg.service.store.archives import ArchiveLimits
 from skipseg.training.datasets.check import check_dataset
 from skipseg.training.datasets.description import Description
 

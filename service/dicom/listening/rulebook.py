@@ -8,6 +8,7 @@ from pathlib import Path
 from skipseg.models.errors import SkipsegError, UsageError
 from skipseg.models.registry import Registry
 from skipseg.service.dicom.listening.rules import Rules
+from skipseg.service.dicom.nodes import Nodes, node_named
 from skipseg.service.logs import NAME
 
 log = logging.getLogger(NAME)
@@ -19,10 +20,10 @@ class Rulebook:
     Raises ``UsageError`` for a file that is not good to begin with.
     """
 
-    def __init__(self, path: Path, registry: Registry) -> None:
-        self._path, self._registry = path, registry
+    def __init__(self, path: Path, registry: Registry, nodes: Nodes) -> None:
+        self._path, self._registry, self._nodes = path, registry, nodes
         self._read_at = self._changed()
-        self.rules = checked(Rules.read(path), registry)
+        self.rules = checked(Rules.read(path), registry, nodes)
 
     def read_again(self) -> bool:
         """Whether other rules are in force from now on."""
@@ -30,7 +31,7 @@ class Rulebook:
             return False
         self._read_at = changed
         try:
-            self.rules = checked(Rules.read(self._path), self._registry)
+            self.rules = checked(Rules.read(self._path), self._registry, self._nodes)
         except SkipsegError as error:
             log.error("rules not taken", extra={"fields": {"reason": str(error)}})
             return False
@@ -45,13 +46,15 @@ class Rulebook:
         return found.st_mtime_ns, found.st_size
 
 
-def checked(rules: Rules, registry: Registry) -> Rules:
+def checked(rules: Rules, registry: Registry, nodes: Nodes) -> Rules:
     """The rules, if all can be fulfilled; raises ``UsageError`` for one that names what is not there."""
     for rule in rules.rules:
         if rule.model is None:
             continue
         try:
             rule.order("0" * 32)
+            if rule.send_to is not None:
+                node_named(nodes, rule.send_to)
             channels = registry.resolve(rule.model).open().plan.channels
         except SkipsegError as error:
             raise UsageError(f"the rule {rule.name!r} cannot be followed: {error}") from None

@@ -26,6 +26,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from skipseg.models.errors import UsageError
 from skipseg.service.dicom.listening.header import InstanceHeader
+from skipseg.service.dicom.nodes import NodeName
 from skipseg.service.jobs.orders import Priority, SegmentOrder
 
 PATTERN_S = 0.5  # that one pattern may take on one description
@@ -59,7 +60,7 @@ class Rule(BaseModel):
     at_least: int = Field(1, ge=1)  # instances
     ignore: bool = False
     model: str | None = Field(None, max_length=80)
-    send_to: str | None = Field(None, max_length=100)
+    send_to: NodeName | None = None
     format: str | None = None
     geometry: Literal["strict", "resample"] = "strict"
     priority: Priority = "normal"

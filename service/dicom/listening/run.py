@@ -56,6 +56,7 @@ def listen(settings: Settings) -> None:
         logs.configure(settings.log_level)
         _announce(settings, server.server_address[1])
         _keep_on(rounds, ended)
+        server.end()
         _end()
 
 
@@ -123,7 +124,7 @@ def _rulebook(settings: Settings, registry: Registry) -> Rulebook:
         raise UsageError(
             "say which series go to which model: SKIPSEG_DICOM_RULES names a file of rules; see docs/pacs.md"
         )
-    return Rulebook(settings.dicom_rules, registry)
+    return Rulebook(settings.dicom_rules, registry, settings.dicom_nodes)
 
 
 @contextmanager

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-AE_TITLE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")  # PS3.5 6.2: AE; spaces at the ends say nothing
+from skipseg.service.dicom.nodes import AeTitle
 
 
 class ListenerSettings(BaseSettings):
     """The settings of ``skipseg dicom listen``."""
 
-    dicom_ae: str = Field(
-        default="SKIPSEG", description="AE title of `skipseg dicom listen`; senders must call it by this."
-    )
     dicom_host: str = Field(
         default="127.0.0.1",
         description="Address that it listens on. One that other machines reach needs `SKIPSEG_DICOM_SENDERS`.",
@@ -25,7 +21,7 @@ class ListenerSettings(BaseSettings):
     dicom_port: int = Field(
         default=11112, ge=0, le=65535, description="TCP port that it listens on; 0 takes a free one."
     )
-    dicom_senders: dict[str, tuple[str, ...]] = Field(
+    dicom_senders: dict[AeTitle, tuple[str, ...]] = Field(
         default_factory=dict,
         description="JSON: AE titles that may send, and for each the addresses or networks it may send from, as in "
         '`{"CT1": ["10.0.3.17"], "PACS": ["10.0.4.0/28"]}`. Empty: any title, from this machine.',
@@ -56,16 +52,10 @@ class ListenerSettings(BaseSettings):
         default=0, ge=0, le=65535, description="Port on loopback where the listener tells its metrics. 0: nowhere."
     )
 
-    @field_validator("dicom_ae")
-    @classmethod
-    def _title_is_one(cls, title: str) -> str:
-        return checked_title(title)
-
     @field_validator("dicom_senders")
     @classmethod
     def _senders_have_addresses(cls, senders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for title, addresses in senders.items():
-            checked_title(title)
             if not addresses:
                 raise ValueError(f"name the addresses that {title} sends from, such as 10.0.3.17 or 10.0.4.0/28")
             for address in addresses:
@@ -79,10 +69,3 @@ class ListenerSettings(BaseSettings):
         if self.dicom_tls_ca is not None and self.dicom_tls_cert is None:
             raise ValueError("SKIPSEG_DICOM_TLS_CA needs SKIPSEG_DICOM_TLS_CERT and SKIPSEG_DICOM_TLS_KEY")
         return self
-
-
-def checked_title(title: str) -> str:
-    """An AE title; raises ``ValueError`` for what can be none."""
-    if not AE_TITLE.fullmatch(title):
-        raise ValueError(f"an AE title has 1 to 16 printable ASCII characters and no backslash; got {title!r}")
-    return title

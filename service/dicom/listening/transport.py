@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
+from socketserver import BaseServer
 from typing import Any
 
 from pydicom.uid import UID
@@ -104,6 +105,11 @@ class Server(ThreadedAssociationServer):
         self.bounds, self._lets_connect, self._refused = bounds, lets_connect, refused
         more["request_handler"] = Handler
         super().__init__(*arguments, **more)
+
+    def end(self) -> None:
+        """Listen no more; associations go on until they end."""
+        BaseServer.shutdown(self)
+        self.server_close()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """A connection, which has not said anything yet."""

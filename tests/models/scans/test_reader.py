@@ -4,13 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_series import pixels, series, stored
 from scan_files import RAMP, mha, nifti, nrrd, png, tiff, zipped
 
-from skipseg.models.errors import ScanTooLarge, ScanUnusable, UsageError
+from skipseg.models.errors import ScanFormatUnknown, ScanTooLarge, ScanUnusable, UsageError
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.reader import FORMATS, read_channels, read_scan, scan_files, scan_stem
 
-EXAMPLES = {"nifti": nifti(), "nrrd": nrrd(), "mha": mha(), "png": png(), "tiff": tiff()}
+EXAMPLES = {
+    "nifti": nifti(),
+    "nrrd": nrrd(),
+    "mha": mha(),
+    "png": png(),
+    "tiff": tiff(),
+    "dicom": stored(series(pixels(1, 3, 4))[0]),
+}
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -37,7 +45,7 @@ def test_voxels_over_the_limit_are_refused(name: str) -> None:
 def test_a_missing_file_is_the_commands_mistake(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read_scan(tmp_path / "nothing.nii")
-    with pytest.raises(UsageError, match="directory"):
+    with pytest.raises(ScanFormatUnknown, match="no DICOM image"):
         read_scan(tmp_path)
 
 

@@ -11,8 +11,8 @@ from zips import zip_of
 from skipseg.models.bundle import Bundle, save_bundle
 from skipseg.models.networks.recipes import build
 from skipseg.models.registry import Registry
+from skipseg.models.scans.archives import ArchiveLimits
 from skipseg.service.datasets.store import DatasetStore
-from skipseg.service.store.archives import ArchiveLimits
 from skipseg.training.phantoms import write_picture_dataset
 from skipseg.training.pipeline import TrainOptions, train
 from skipseg.training.planning.overrides import Overrides

@@ -14,8 +14,10 @@ from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
 from skipseg.models.errors import ScanCorrupt, ScanTooLarge, UsageError
+from skipseg.models.scans.streams import ScanSource, open_source
 
 BLOCK = 2**20
+FREE_OF_RATIO = 16 * 2**20  # bytes that an archive may unpack to however small it is
 ENCRYPTED = 0x1  # in a member's flags (PKWARE APPNOTE 4.4.4)
 STORED, DEFLATED = 0, 8  # the two methods that everybody writes; others may be missing from this Python
 NOT_SCANS = ("__MACOSX/",)  # what Finder adds to every zip
@@ -27,6 +29,7 @@ class ArchiveLimits:
 
     members: int = 100_000
     bytes: int = 256 * 2**30
+    ratio: int | None = None  # of unpacked to packed bytes; None: any
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,29 @@ class Archive:
     members that are encrypted, links, packed in a rare way, or named so that they would leave the folder.
     """
 
-    def __init__(self, path: Path, limits: ArchiveLimits = ArchiveLimits()) -> None:
-        with _damage_told():
-            self._zip = ZipFile(path)
+    def __init__(self, source: ScanSource, limits: ArchiveLimits = ArchiveLimits()) -> None:
+        self._file = open_source(source)
+        try:
+            with _damage_told():
+                self._zip = ZipFile(self._file)
+        except BaseException:
+            self._file.close()
+            raise
         try:
             self._infos = {PurePosixPath(info.filename): info for info in self._files(limits)}
         except BaseException:
-            self._zip.close()
+            self.close()
             raise
 
     def __enter__(self) -> Archive:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._zip.close()
+        self._file.close()
 
     @property
     def members(self) -> list[Member]:
@@ -70,6 +82,11 @@ class Archive:
         with _damage_told(), self._zip.open(info) as packed, to.open("xb") as file:
             while block := packed.read(BLOCK):
                 file.write(block)
+
+    def read(self, name: PurePosixPath, most: int = -1) -> bytes:
+        """The bytes of one member, or its first ``most``; never more than it announced."""
+        with _damage_told(), self._zip.open(self._infos[name]) as packed:
+            return packed.read(most)
 
     def unpack_all(self, into: Path) -> None:
         """Write every member below a folder, which is made."""
@@ -86,6 +103,12 @@ class Archive:
         total = sum(info.file_size for info in infos)
         if total > limits.bytes:
             raise ScanTooLarge(f"an archive may unpack to at most {limits.bytes:,} bytes; this one claims {total:,}")
+        packed = sum(info.compress_size for info in infos)
+        if limits.ratio is not None and total > max(packed * limits.ratio, FREE_OF_RATIO):
+            raise ScanTooLarge(
+                f"an archive may unpack to at most {limits.ratio} times its size; this one claims {total:,} bytes in "
+                f"{packed:,}; pack it with less compression"
+            )
         for number, info in enumerate(infos, 1):
             if fault := _fault(info):
                 raise UsageError(f"file {number} of the archive {fault}; make the archive anew without it")

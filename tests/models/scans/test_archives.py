@@ -11,7 +11,7 @@ import pytest
 from job_calls import archive
 
 from skipseg.models.errors import ScanCorrupt, ScanTooLarge, UsageError
-from skipseg.service.store.archives import Archive, ArchiveLimits
+from skipseg.models.scans.archives import Archive, ArchiveLimits
 
 CENTRAL, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 

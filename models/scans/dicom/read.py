@@ -1,0 +1,120 @@
+"""A DICOM series to a volume. Read ``read_series`` first.
+
+Highest in memory are the headers, the voxels, and the pixels of one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skipseg.models.errors import ScanUnusable
+from skipseg.models.scans.dicom.choice import SeriesChoice
+from skipseg.models.scans.dicom.found import Contents, Series, contents_of
+from skipseg.models.scans.dicom.grid import Stack, check_step, geometry_of, stacked, twins, without
+from skipseg.models.scans.dicom.header import SeriesHeader
+from skipseg.models.scans.dicom.parse import read_header
+from skipseg.models.scans.dicom.parts import DicomSource, parts_of
+from skipseg.models.scans.dicom.pick import pick
+from skipseg.models.scans.dicom.pixels import check_pixels, is_lossy, values_of
+from skipseg.models.scans.dicom.planes import planes_of
+from skipseg.models.scans.dicom.regrid import regridded
+from skipseg.models.scans.finite import require_finite
+from skipseg.models.scans.geometry import Geometry
+from skipseg.models.scans.limits import Limits
+from skipseg.models.scans.volume import Source, Volume, stack
+
+
+def read_dicom(source: DicomSource, limits: Limits, choice: SeriesChoice) -> Volume:
+    """The series that is chosen among all of a source; of several channels one series each.
+
+    Raises ``ScanCorrupt``, ``ScanFormatUnknown``, ``ScanTooLarge`` and ``ScanUnusable``.
+    """
+    with parts_of(source, limits) as parts:
+        contents = contents_of(parts)
+        channels = max(len(choice.named), len(choice.rules), 1)
+        chosen = [pick(contents, choice.of_channel(number)) for number in range(channels)]
+        _refuse_one_twice(chosen)
+        return stack([read_series(series, contents, limits, choice) for series in chosen])
+
+
+def read_series(series: Series, contents: Contents, limits: Limits, choice: SeriesChoice) -> Volume:
+    """One series: headers, then where its planes lie, then their values. Raises as ``read_dicom`` does."""
+    images = series.without_localizers().images
+    _check_size(images[0].size, len(images), sum(image.part.size for image in images), limits)
+    headers = [(image.part, read_header(image.part)[0]) for image in images]
+    for _, header in headers:
+        check_pixels(header)
+    planes = _without_twins(stacked(planes_of(headers)))
+    ignored = contents.files - len(images)
+    if choice.geometry == "resample" and len(planes.planes) > 1 and (irregular := _is_irregular(planes)):
+        voxels, geometry = regridded(planes, limits)
+        return _volume(voxels, geometry, planes, ignored, irregular)
+    geometry = geometry_of(planes)
+    return _volume(_filled(planes, geometry), geometry, planes, ignored, None)
+
+
+def _refuse_one_twice(chosen: Sequence[Series]) -> None:
+    if len({series.uid for series in chosen}) < len(chosen):
+        raise ScanUnusable(
+            "two channels of the model would take the same series; name one for each channel, with commas between"
+        )
+
+
+def _check_size(size: tuple[int, int, int], files: int, bytes_: int, limits: Limits) -> None:
+    columns, rows, frames = size
+    limits.check_bytes(bytes_)
+    limits.check_shape((columns, rows, frames * files))
+
+
+def _without_twins(planes: Stack) -> Stack:
+    """Each place once: of slices that are the same in every value one is kept.
+
+    Raises ``ScanUnusable`` for two in one place that differ.
+    """
+    dropped = set[int]()
+    for first, second in twins(planes):
+        apart = np.abs(planes.positions[first] - planes.positions[second]).max()
+        one, other = values_of([planes.planes[first]]), values_of([planes.planes[second]])
+        if apart > 0.01 or not np.array_equal(next(one), next(other)):
+            raise ScanUnusable(
+                f"two slices lie at {planes.heights[first]:.2f} mm and differ: these are several acquisitions (times, "
+                "echoes, directions) or a mixture; send the slices of one alone"
+            )
+        dropped.add(first)
+    return without(planes, dropped)
+
+
+def _is_irregular(planes: Stack) -> str | None:
+    try:
+        check_step(planes)
+    except ScanUnusable as problem:
+        return str(problem)
+    return None
+
+
+def _filled(planes: Stack, geometry: Geometry) -> NDArray[np.float32]:
+    """Voxels (Z, Y, X), the only large array."""
+    x, y, z = geometry.shape
+    voxels = np.empty((z, y, x), np.float32)
+    for into, values in zip(voxels, values_of(planes.planes), strict=True):
+        into[:] = values
+    return voxels
+
+
+def _volume(
+    voxels: NDArray[np.float32], geometry: Geometry, planes: Stack, ignored: int, resampled: str | None
+) -> Volume:
+    require_finite(voxels)
+    first = planes.planes[0]
+    several = first.frame is not None
+    header = SeriesHeader(
+        slices=(first.header,) if several else tuple(plane.header for plane in planes.planes),
+        frames=tuple((plane.frame or 0) + 1 for plane in planes.planes) if several else None,
+        resampled=resampled,
+        ignored=ignored,
+        lossy=any(is_lossy(plane.header) for plane in planes.planes),
+    )
+    return Volume(voxels.transpose(2, 1, 0)[None], geometry, Source("dicom", header))
