@@ -31,9 +31,9 @@ types: $(INSTALLED)  ## mypy --strict
 	@for module in __init__ __main__; do ln -sf ../../service/entry/$$module.py .types/skipseg/$$module.py; done
 	$(BIN)/mypy --strict -p skipseg
 
-containers: $(CONTAINERS)  ## check the Dockerfile and the compose file
+containers: $(CONTAINERS)  ## check the Dockerfile and the compose files
 	$(BIN)/hadolint docker/Dockerfile
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.pacs.yaml
 
 serve: $(INSTALLED)  ## the server, on http://127.0.0.1:8000
 	$(BIN)/skipseg serve
