@@ -13,8 +13,6 @@ pytestmark = needs_dcmtk
 
 ABORTED = 7  # the type of an A-ABORT PDU (PS3.8 9.3.8)
 
-ABORTED = 7  # the type of an A-ABORT PDU (PS3.8 9.3.8)
-
 
 @pytest.mark.parametrize(
     "bytes_sent",
