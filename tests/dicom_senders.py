@@ -117,12 +117,19 @@ class Listening:
 
 
 @contextmanager
-def listening(data: Path, rules: Path, program: str | None = None, **settings: object) -> Iterator[Listening]:
-    """``program``: Python code that runs the command line, in place of the command ``skipseg``."""
+def listening(
+    data: Path,
+    rules: Path,
+    program: str | None = None,
+    port: int = 0,
+    beside: tuple[str, ...] = (),
+    **settings: object,
+) -> Iterator[Listening]:
+    """``program``: Python code that runs the command line, in place of ``skipseg``; ``beside``: what runs a command."""
     data.mkdir(parents=True, exist_ok=True)
     log, before = data / "listener.log", len(lines_of(data / "listener.log"))
-    start = [sys.executable, *(["-c", program] if program else ["-m", "skipseg"])]
-    command = [*start, "dicom", "listen", "--port", "0", "--rules", str(rules), "--data", str(data)]
+    start = [*beside, sys.executable, *(["-c", program] if program else ["-m", "skipseg"])]
+    command = [*start, "dicom", "listen", "--port", str(port), "--rules", str(rules), "--data", str(data)]
     with log.open("a") as stderr:
         process = subprocess.Popen(command, stderr=stderr, env=environment({"dicom_quiet_s": 0.5, **settings}))
     try:
@@ -157,6 +164,6 @@ def everything_under(folder: Path) -> str:
     found = []
     for path in folder.rglob("*"):
         found.append(str(path.relative_to(folder)))
-        if path.is_file() and path.suffix in (".json", ".log", ".sqlite", ".sqlite-wal", ""):
+        if path.is_file() and path.suffix != ".dcm" and path.name != "content":  # which hold instances
             found.append(path.read_bytes().decode("latin-1"))
     return os.linesep.join(found)
