@@ -13,7 +13,7 @@ from dicomweb_client.session_utils import create_session_from_user_pass
 from jobs import mortal
 from orthanc import PASSWORD, USER, Orthanc, orthanc
 
-SCRIPT = Path(__file__).parents[3] / "docker" / "pacs" / "forward.lua"
+SCRIPT = Path(__file__).parents[4] / "docker" / "pacs" / "forward.lua"
 PORT = 11112  # of the listener, in Orthanc's own network namespace
 
 RULES = """
