@@ -14,6 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import UploadFile
 
 from skipseg.models.allocator import give_back_after
+from skipseg.models.inference.certainty import Doubt
 from skipseg.models.inference.engine import Engine
 from skipseg.models.inference.flight import Flight
 from skipseg.models.inference.predictor import Predictor
@@ -21,9 +22,13 @@ from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
 from skipseg.models.preprocess import Located, fill, locate
 from skipseg.models.scans.limits import Limits
+from skipseg.models.scans.maps import SUFFIX, coarse, encode_map
 from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
 from skipseg.models.scans.reader import read_channels
-from skipseg.models.scans.volume import Source
+from skipseg.models.scans.summary import summarise
+from skipseg.models.scans.volume import Mask, Source
+from skipseg.models.trust import trust_in
+from skipseg.service.beside import SUMMARY, UNCERTAINTY, Part
 from skipseg.service.line import Line
 from skipseg.service.record import RequestRecord, Stages
 from skipseg.service.room import Room
@@ -34,11 +39,25 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class WrittenMask:
-    """A mask as bytes, ready to be sent."""
+    """A mask as bytes, ready to be sent, and what was asked for beside it."""
 
     content: bytes
     media_type: str
     suffix: str
+    beside: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written: the mask in ``format`` (None: the scan's own), and what comes beside it."""
+
+    format: str | None = None
+    beside: frozenset[str] = frozenset()
+
+    @property
+    def judged(self) -> bool:
+        """Whether somebody reads how far the mask may be trusted."""
+        return self.format == "json" or SUMMARY in self.beside
 
 
 class Segmenter:
@@ -51,13 +70,13 @@ class Segmenter:
         self._reading = asyncio.Semaphore(threads)  # scans that are in memory but have no share of the room yet
 
     async def segment(
-        self, scans: list[UploadFile], predictor: Predictor, wishes: Wishes, format: str | None, record: RequestRecord
+        self, scans: list[UploadFile], predictor: Predictor, wishes: Wishes, wanted: Wanted, record: RequestRecord
     ) -> WrittenMask:
-        """The mask of a scan whose channels are ``scans``, written in ``format`` (None: the scan's own).
+        """The mask of a scan whose channels are ``scans``, written as it is wanted.
 
         Raises ``QueueFull``, and the ``ScanError`` that reading, preparing or writing it raises.
         """
-        way, stages = _Way(predictor, wishes, self.limits, format, record), record.stages
+        way, stages = _Way(predictor, wishes, self.limits, wanted, record), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:
                 async with self._reading:
@@ -85,7 +104,7 @@ class _Way:
     predictor: Predictor
     wishes: Wishes
     limits: Limits
-    format: str | None
+    wanted: Wanted
     record: RequestRecord
 
     def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
@@ -97,17 +116,33 @@ class _Way:
 
     def depart(self, located: Located) -> Flight:
         with self.record.stages.measure("preprocess"):
-            return self.predictor.flight(fill(located, self.predictor.plan), wishes=self.wishes)
+            look = [Doubt] if self.wanted.judged else []
+            return self.predictor.flight(fill(located, self.predictor.plan), more=look, wishes=self.wishes)
 
     def arrive(self, flight: Flight, source: Source, held: int) -> WrittenMask:
         with self.record.stages.measure("postprocess"):
             mask = self.predictor.finish(flight, source)
         with self.record.stages.measure("write"):
-            content = encode_mask(mask, self.format)
+            written = self._written(mask, flight, source)
         give_back_after(held)
-        return WrittenMask(
-            content, MASK_FORMATS[self.format or mask.source.format].media_type, mask_suffix(mask, self.format)
-        )
+        return written
+
+    def _written(self, mask: Mask, flight: Flight, source: Source) -> WrittenMask:
+        name, beside = self.wanted.format or mask.source.format, []
+        numbers = self._numbers(mask, flight) if self.wanted.judged else b""
+        if SUMMARY in self.wanted.beside:
+            beside.append(Part(SUMMARY, numbers, "application/json", ".json"))
+        if UNCERTAINTY in self.wanted.beside:
+            form = MASK_FORMATS["nifti"]
+            maps = self.predictor.maps(flight, source)
+            beside += [Part(one.name, encode_map(coarse(one)), form.media_type, SUFFIX) for one in maps]
+        content = numbers if name == "json" else encode_mask(mask, name)
+        return WrittenMask(content, MASK_FORMATS[name].media_type, mask_suffix(mask, name), tuple(beside))
+
+    def _numbers(self, mask: Mask, flight: Flight) -> bytes:
+        doubt = next(sink for sink in flight.sinks if isinstance(sink, Doubt))
+        trust = trust_in(mask, doubt.entropy, self.predictor.bundle.manifest.training.ranges)
+        return (summarise(mask, trust).model_dump_json(indent=2) + "\n").encode()
 
 
 def _queued(stages: Stages, work: Callable[[], Result]) -> Callable[[], Result]:

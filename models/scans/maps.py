@@ -5,9 +5,10 @@ NIfTI has no 16-bit floating point: float16 is written as float32, whose empty b
 
 from __future__ import annotations
 
+import io
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from skipseg.models.scans.geometry import Geometry
 from skipseg.models.scans.masks import nifti_header
 from skipseg.models.scans.volume import Source
 
-Values = NDArray[np.float16 | np.uint8]
+Values = NDArray[np.float16 | np.float32 | np.uint8]
 
 SUFFIX = ".nii.gz"
 CHUNK_VALUES = 2**22  # written at once
@@ -26,7 +27,7 @@ CHUNK_VALUES = 2**22  # written at once
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Values (maps, X, Y, Z) as float16, or as uint8 that stand for ``scale`` times as much."""
+    """Values (maps, X, Y, Z) as floating point, or as uint8 that stand for ``scale`` times as much."""
 
     name: str  # what they are, as in a file's name: ``probabilities``
     values: Values
@@ -56,6 +57,23 @@ def write_map(values: Map, path: Path) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def encode_map(values: Map) -> bytes:
+    """The file of a map, as ``write_map`` writes it."""
+    file = io.BytesIO()
+    with igzip.IGzipFile("", "wb", 1, file, mtime=0) as packed:
+        for chunk in _bytes(values):
+            packed.write(chunk)
+    return file.getvalue()
+
+
+def coarse(shares: Map) -> Map:
+    """Values of 0 to 1 as uint8: a quarter of the bytes, for eyes rather than for arithmetic."""
+    values = np.empty_like(shares.values, np.uint8)
+    for z in range(values.shape[-1]):  # a plane at a time, so that what is computed with stays small
+        values[..., z] = np.rint(shares.values[..., z].astype(np.float32) * 255)
+    return replace(shares, values=values, scale=1 / 255)
 
 
 def _bytes(map_: Map) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.labels import Label
 from skipseg.models.scans.volume import Mask
+from skipseg.models.trust import Trust
 
 
 class LabelSize(BaseModel):
@@ -38,9 +39,10 @@ class MaskSummary(BaseModel):
 
     labels: tuple[LabelSize, ...]
     geometry: Grid
+    trust: Trust | None = None  # None: nobody looked at the network's scores
 
 
-def summarise(mask: Mask) -> MaskSummary:
+def summarise(mask: Mask, trust: Trust | None = None) -> MaskSummary:
     """Count the voxels of every label and give their volumes."""
     counts, volumes, geometry = mask.counts(), mask.volumes_mm3(), mask.geometry
     return MaskSummary(
@@ -51,6 +53,7 @@ def summarise(mask: Mask) -> MaskSummary:
             orientation=geometry.orientation,
             affine=tuple(tuple(row) for row in geometry.affine.tolist()),
         ),
+        trust=trust,
     )
 
 

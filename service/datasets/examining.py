@@ -14,6 +14,7 @@ from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.models.scans.reader import read_scan
 from skipseg.models.scans.volume import Volume, stack
 from skipseg.service.datasets.contents import CaseFiles, Contents
+from skipseg.service.datasets.headless import read_label, without_header
 from skipseg.training.datasets.examine import content
 from skipseg.training.datasets.truth import as_classes, distinct, misfit, whole_values
 
@@ -36,21 +37,23 @@ class Looked:
 
 
 def look_at(sent: Sent, contents: Contents, limits: Limits) -> Looked:
-    """Read a case's files and make sure that a network could learn from them.
+    """Read a case's files and make sure that a network could learn from them; what is kept of DICOM is NIfTI.
 
-    Raises ``ScanError`` as the reader does, and ``DatasetError`` for another number of channels, a constant image, a
-    label that does not lie on the image's grid, or values that the dataset does not name.
+    Raises ``ScanError`` as the reader does and for text in the pixels of a DICOM image, and ``DatasetError`` for
+    another number of channels, a constant image, a label that does not lie on the image's grid, or values that the
+    dataset does not name.
     """
-    volumes = [read_scan(path, limits) for path in sent.images]
-    image, label = stack(volumes), read_scan(sent.label, limits)
+    images, volumes = zip(*(without_header(path, read_scan(path, limits)) for path in sent.images), strict=True)
+    image = stack(list(volumes))
     _check_image(image, contents)
+    path, label = without_header(sent.label, read_label(sent.label, image, contents.named_labels, limits))
     _check_label(image, label, contents)
     files = CaseFiles(
-        images=tuple(map(sha256, sent.images)),
+        images=tuple(map(sha256, images)),
         voxels=tuple(content("", volume).digest for volume in volumes),
-        label=sha256(sent.label),
+        label=sha256(path),
     )
-    return Looked(sent, files, tuple(map(_suffix, (*volumes, label))))
+    return Looked(Sent(images, path), files, tuple(map(_suffix, (*volumes, label))))
 
 
 def _check_image(image: Volume, contents: Contents) -> None:

@@ -13,6 +13,7 @@ from skipseg.models.scans.archives import Archive, ArchiveLimits
 from skipseg.models.scans.reader import scan_stem
 from skipseg.service.datasets.contents import CASE_NAME, CASE_RULE, CaseFiles, Contents, described, entry
 from skipseg.service.datasets.examining import image_names
+from skipseg.service.datasets.series import converted
 from skipseg.training.datasets.check import errors, examine_dataset
 from skipseg.training.datasets.dataset import Dataset, open_dataset
 from skipseg.training.datasets.defects import Defect
@@ -42,6 +43,8 @@ class DatasetDefects(DatasetError):
 def import_zip(name: str, archive: Path, draft: Path, limits: ArchiveLimits, who: str) -> Contents:
     """Unpack, check and sort the files of a zip into ``draft/dataset``; gives its table, which is not written yet.
 
+    What is DICOM is kept as NIfTI, without its header.
+
     Raises ``DatasetDefects`` for what ``skipseg dataset check`` calls an error, and for names that cannot be kept;
     otherwise as ``Archive`` does.
     """
@@ -49,6 +52,8 @@ def import_zip(name: str, archive: Path, draft: Path, limits: ArchiveLimits, who
     with Archive(archive, limits) as files:
         files.unpack_all(unpacked)
     root = _root(unpacked)
+    if unread := converted(root):
+        raise DatasetDefects(unread)
     defects, examined = examine_dataset(root)
     names = {case.case.name for case in examined}
     if wrong := [*errors(defects), *map(_misnamed, sorted(name for name in names if not CASE_NAME.fullmatch(name)))]:

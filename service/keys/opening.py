@@ -12,6 +12,7 @@ from skipseg.service.keys.limits import CallerLimits
 from skipseg.service.keys.oidc import Tokens
 from skipseg.service.keys.store import KeyStore
 from skipseg.service.listener import is_loopback
+from skipseg.service.page_files import page_files
 from skipseg.service.settings import Settings
 
 
@@ -29,7 +30,7 @@ def guard(app: Starlette, settings: Settings) -> None:
         gate=Gate(store, _tokens(settings), is_loopback(settings.host)),
         limits=CallerLimits(settings.requests_per_minute, settings.concurrent_requests),
         audit=audit,
-        opened=OPEN | {"/metrics"} if settings.open_metrics else OPEN,
+        opened=OPEN | set(page_files()) | ({"/metrics"} if settings.open_metrics else set()),
         origins=settings.cors_origins,
     )
 

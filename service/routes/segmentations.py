@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -11,12 +12,13 @@ from skipseg.models.inference.backends.choice import Choice
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.models.scans.roi import Roi
+from skipseg.service.beside import UNCERTAINTY, Part, as_form, parse_beside
 from skipseg.service.disconnect import unless_gone
 from skipseg.service.keys.access import needs
 from skipseg.service.negotiation import mask_format
 from skipseg.service.problems import documented
 from skipseg.service.record import record_of
-from skipseg.service.segmentation import WrittenMask
+from skipseg.service.segmentation import Wanted, WrittenMask
 from skipseg.service.state import ServerDep
 from skipseg.service.uploads import PART, uploaded_scans
 
@@ -40,6 +42,14 @@ Tta = Annotated[
 Overlap = Annotated[
     float | None,
     Query(ge=0, lt=0.95, description="share of a tile that its neighbour covers again; default: the model's"),
+]
+Beside = Annotated[
+    str | None,
+    Query(
+        max_length=80,
+        description="`summary`, `uncertainty`, or both with a comma: the answer is a form of `mask` and these",
+        json_schema_extra={"examples": ["summary,uncertainty"]},
+    ),
 ]
 RoiText = Annotated[
     str | None,
@@ -89,7 +99,8 @@ def _content_of(media_type: str) -> dict[str, Any]:
 MASK: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The mask, on the scan's own grid",
-        "content": {f.media_type: _content_of(f.media_type) for f in MASK_FORMATS.values()},
+        "content": {f.media_type: _content_of(f.media_type) for f in MASK_FORMATS.values()}
+        | {"multipart/form-data": {"schema": {"type": "object"}}},
     }
 }
 
@@ -106,12 +117,14 @@ async def segment(
     server: ServerDep,
     model: ModelName = None,
     format: Format = None,
+    beside: Beside = None,
     *,
     wishes: Annotated[Wishes, Depends(wishes_of)],
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Everything that can be refused without the scan is refused before the upload is read."""
-    wanted = mask_format(format, accept)
+    wanted = Wanted(mask_format(format, accept), parse_beside(beside))
+    wishes = replace(wishes, uncertainty=UNCERTAINTY in wanted.beside)
     record = record_of(request.scope)
     record.model = server.models.pick(model)
     if (plan := server.models.plan(record.model)) is not None:
@@ -138,4 +151,7 @@ def _as_response(mask: WrittenMask, reference: str, choice: Choice | None, timin
         "Server-Timing": timing,
         "Content-Disposition": f'attachment; filename="mask{mask.suffix}"',
     }
+    if mask.beside:
+        content, media_type = as_form([Part("mask", mask.content, mask.media_type, mask.suffix), *mask.beside])
+        return Response(content, media_type=media_type, headers={**headers, "Content-Disposition": "inline"})
     return Response(mask.content, media_type=mask.media_type, headers=headers)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import tifffile
 from collector import collecting
+from dicom_series import series, stored
 from mutations import mutants, zip_of
+from pydicom import Dataset
 from scan_files import mha, nifti, nrrd, png, png_chunk, zipped
 from servers import skipseg
 
@@ -47,6 +49,22 @@ def told_in_tiff() -> bytes:
     return file.getvalue()
 
 
+def told_in_dicom() -> list[Dataset]:
+    """A series whose images say it where a name belongs, where none does, and in private elements."""
+    values = np.ascontiguousarray(VOXELS.T).astype(np.int16)
+    comments = {"PatientComments": PATIENT, "StudyDescription": NAME, "ImageComments": PATIENT, "StudyID": NUMBER}
+    slices = series(values, PatientName=PATIENT, PatientID=NUMBER, SeriesDescription=NAME, Modality="MR", **comments)
+    for one in slices:
+        one.private_block(0x0009, NAME, create=True).add_new(1, "LO", PATIENT)
+        one.RequestAttributesSequence = [Dataset()]
+        one.RequestAttributesSequence[0].RequestedProcedureDescription = PATIENT
+    return slices
+
+
+def zip_of_series(slices: list[Dataset], called: str = f"{PATIENT}/{NAME}") -> bytes:
+    return zip_of({f"{called}-{number}": stored(one) for number, one in enumerate(slices)})
+
+
 FORMATS = {
     "nifti": told_in_nifti(),
     "nifti.gz": zipped(told_in_nifti()),
@@ -56,6 +74,10 @@ FORMATS = {
     "nrrd": nrrd(f"# {PATIENT}", f"patient:={PATIENT}", content=PATIENT, data=bytes(range(60))),
     "mha": mha(f"PatientName = {PATIENT}", Comment=PATIENT, data=bytes(range(60))),
     "dicom": bytes(128) + b"DICM" + b"\x10\0\x10\0PN" + struct.pack("<H", len(PATIENT)) + PATIENT.encode(),
+    "dicom, a slice": stored(told_in_dicom()[0]),
+    "dicom, a series": zip_of_series(told_in_dicom()),
+    "dicom, with a gap": zip_of_series(told_in_dicom()[:4] + told_in_dicom()[6:]),
+    "dicom, two series": zip_of_series(told_in_dicom() + told_in_dicom()),
     "zip": zip_of({FILE_NAME: told_in_nifti()}),
     "text": PATIENT.encode(),
 }
@@ -90,6 +112,8 @@ def good_scans(client: httpx.Client) -> Iterator[httpx.Response]:
     for format in ("nifti", "nrrd", "mha", "json"):
         yield post(client, "small", zipped(told_in_nifti()), format=format)
     yield post(client, "small", told_in_nifti(np.repeat(VOXELS, 50, axis=2)))  # more than is kept in memory
+    for format in ("nifti", "json"):
+        yield post(client, "small", zip_of_series(told_in_dicom()), format=format)
     for picture in (told_in_png(), told_in_tiff()):
         yield post(client, "flat", picture)
 

@@ -19,7 +19,17 @@ from servers import registry_without_shipped, skipseg
 from skipseg import __version__
 from skipseg.service.cli import run
 
-COMMANDS = ("demo", "dataset check", "dataset describe", "plan", "train", "evaluate", "segment", "serve")
+COMMANDS = (
+    "demo",
+    "dataset check",
+    "dataset describe",
+    "dicom deidentify",
+    "plan",
+    "train",
+    "evaluate",
+    "segment",
+    "serve",
+)
 COMMANDS += tuple(f"models {name}" for name in ("list", "add", "show", "promote", "rollback", "remove"))
 COMMANDS += tuple(f"keys {name}" for name in ("create", "list", "revoke"))
 LATER = ("--workers", "dicom-seg", "rtstruct")

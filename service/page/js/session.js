@@ -1,0 +1,9 @@
+// What is in hand in this tab, so that going to another view and back loses nothing.
+
+/** `scan` (scan/files.js), `model` (its details), `wishes`, `result` (segmenting.js), `image` (a File of NIfTI). */
+export const hand = { scan: null, model: null, wishes: null, result: null, image: null };
+
+/** Take another scan in hand; what belonged to the one before is put down. */
+export function take(scan) {
+  Object.assign(hand, { scan, result: null, image: null });
+}

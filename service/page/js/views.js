@@ -1,0 +1,5 @@
+// The views, in the order of the navigation. A view is a module with `show(root, params)`: see README.md.
+
+export const VIEWS = [
+  { name: "segment", title: "Segment", load: () => import("./views/segment.js") },
+];

@@ -1,0 +1,42 @@
+// Numbers, sizes and times as people read them.
+
+/** 1536 -> "1.5 KB" */
+export function bytes(count) {
+  const units = ["bytes", "KB", "MB", "GB", "TB"];
+  let unit = 0;
+  while (count >= 1000 && unit < units.length - 1) { count /= 1000; unit += 1; }
+  return `${unit && count < 10 ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
+}
+
+/** Three significant digits, thousands apart: 1234.5 -> "1,230" is not wanted of counts, so whole numbers stay whole. */
+export function number(value, digits = 3) {
+  if (value === null || value === undefined) return "–";
+  if (Number.isInteger(value)) return value.toLocaleString("en");
+  return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: digits });
+}
+
+/** Seconds -> "0.8 s", "12 s", "3 min 20 s", "2 h 5 min" */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 99.5) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** An ISO time -> the reader's own "27 Nov, 21:05" */
+export function when(iso) {
+  if (!iso) return "–";
+  return new Date(iso).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+}
+
+/** plural(1, "scan") -> "1 scan"; plural(2, "scan") -> "2 scans" */
+export function plural(count, word, many = `${word}s`) {
+  return `${number(count)} ${count === 1 ? word : many}`;
+}
+
+/** A share, 0 to 1, as "87 %" */
+export function percent(share) {
+  return share === null || share === undefined ? "–" : `${Math.round(100 * share)} %`;
+}

@@ -1,0 +1,36 @@
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from browsing import Visit, chromium, visit
+from playwright.sync_api import Browser
+from servers import RunningServer, serving
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with the model that ships with skipseg."""
+    with serving(tmp_path_factory.mktemp("data"), threads=2) as running:
+        yield running
+
+
+@pytest.fixture
+def opened(browser: Browser, server: RunningServer) -> Callable[..., AbstractContextManager[Visit]]:
+    """``with opened("/#/segment") as visit``: the page, open."""
+
+    def open_(path: str = "/", **context: object) -> AbstractContextManager[Visit]:
+        return visit(browser, server.url, path, **context)
+
+    return open_
+
+
+@pytest.fixture(scope="session")
+def hippocampus(real_data: Callable[[str], Path]) -> Path:
+    return min((real_data("hippocampus") / "imagesTr").glob("*.nii.gz"))
