@@ -16,10 +16,14 @@ class ListenerSettings(BaseSettings):
 
     dicom_host: str = Field(
         default="127.0.0.1",
-        description="Address that it listens on. One that other machines reach needs `SKIPSEG_DICOM_SENDERS`.",
+        description="Address that `skipseg dicom listen` listens on. One that other machines reach needs "
+        "`SKIPSEG_DICOM_SENDERS`.",
     )
     dicom_port: int = Field(
-        default=11112, ge=0, le=65535, description="TCP port that it listens on; 0 takes a free one."
+        default=11112,
+        ge=0,
+        le=65535,
+        description="TCP port that `skipseg dicom listen` listens on; 0 takes a free one.",
     )
     dicom_senders: dict[AeTitle, tuple[str, ...]] = Field(
         default_factory=dict,
