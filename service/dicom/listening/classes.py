@@ -32,8 +32,10 @@ SYNTAXES = (
     uid.JPEGLSNearLossless,
     uid.JPEG2000Lossless,
     uid.JPEG2000,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
+    uid.HTJ2K,
     uid.JPEGBaseline8Bit,
-    uid.JPEGExtended12Bit,
     uid.RLELossless,
 )
 

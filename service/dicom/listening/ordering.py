@@ -100,12 +100,11 @@ class Ordering:
             return None
         earlier = self._zip_of(before) if before is not None and pack.lacks_files else None
         check_disk([self.jobs.uploads.root], self._free_bytes, pack.bytes + (earlier.stat().st_size if earlier else 0))
-        draft = self.jobs.uploads.draft()
-        upload = draft.name.removeprefix(".")
+        upload, sha256 = self._zipped(pack, series.stem, earlier)
         placing = Placing(
             order=rule.order(upload),
             upload=upload,
-            upload_sha256=pack.write(draft / CONTENT, series.stem, earlier),
+            upload_sha256=sha256,
             key=key,
             rule=rule.name,
             instances=pack.instances,
@@ -114,6 +113,16 @@ class Ordering:
         )
         placing.write(series)
         return placing
+
+    def _zipped(self, pack: Pack, series: str, earlier: Path | None) -> tuple[str, str]:
+        """The id of an upload to be, and the sha256 of its content."""
+        uploads = self.jobs.uploads
+        draft = uploads.draft()
+        try:
+            return draft.name.removeprefix("."), pack.write(draft / CONTENT, series, earlier)
+        except BaseException:
+            uploads.drop(draft)
+            raise
 
     def _place(self, series: Path, placing: Placing) -> None:
         """Make the upload and the job of it, unless they are there, and note that it is done."""

@@ -36,7 +36,7 @@ log = logging.getLogger(logs.NAME)
 
 LOOK_S = 0.25
 AGAIN_S = 5.0  # after disk or database were not there
-HOUR_S = 3600.0
+HOUR_S, TIDY_S = 3600.0, 60.0
 
 
 def listen(settings: Settings) -> None:
@@ -71,7 +71,7 @@ class Rounds:
         jobs = Jobs(settings.model_copy(update={"workers": 0}), stores, UploadStore(settings.uploads))
         self.ordering = Ordering(self.inbox, self.rulebook, jobs, self.counters, settings.min_free_bytes)
         self._workers = WorkerWatch(jobs.ledger)
-        self._not_before, self._tidied = 0.0, -HOUR_S
+        self._not_before, self._tidied = 0.0, -TIDY_S
         self._look_again()  # whatever kept a series from being ordered may be mended by now
 
     def go(self) -> None:
@@ -83,14 +83,22 @@ class Rounds:
         if now >= self._not_before and not self.ordering.take_all_on():
             self._not_before = now + AGAIN_S
         self._workers.look(now)
-        self._expire()
-        if now - self._tidied >= HOUR_S:
+        if now - self._tidied >= TIDY_S:
             self._tidied = now
-            self._forget_old_orders()
+            self.tidy()
 
     def _look_again(self) -> None:
         for series in self.inbox.held():
             self.inbox.settle_again(series)
+
+    def tidy(self) -> None:
+        """Delete what was held for too long, and forget orders of jobs that were deleted with their results."""
+        self._expire()
+        for series, ordered in list(self.ordering.records.all()):
+            try:
+                self.ordering.jobs.ledger.job(ordered.job)
+            except JobUnknown:
+                self.ordering.records.forget(series)
 
     def _expire(self) -> None:
         for series in self.inbox.held():
@@ -100,14 +108,6 @@ class Rounds:
                 self.inbox.drop(series)
                 self.ordering.counters.series("expired")
                 log.warning("series deleted", extra={"fields": {"series": series.stem, "reason": reason}})
-
-    def _forget_old_orders(self) -> None:
-        """Of jobs that were deleted, with the results that they had."""
-        for series, ordered in list(self.ordering.records.all()):
-            try:
-                self.ordering.jobs.ledger.job(ordered.job)
-            except JobUnknown:
-                self.ordering.records.forget(series)
 
 
 def _keep_on(rounds: Rounds, ended: threading.Event) -> None:

@@ -111,6 +111,7 @@ def test_what_no_rule_takes_waits_for_another_rule_and_is_deleted_in_the_end(lis
     rules.write_text('[[rules]]\nname = "none"\nmodality = "XX"\nignore = true\n')
     parts.rounds.inbox.settle_quiet(0)
     parts.rounds.go()
+    parts.rounds.tidy()
     assert parts.outcome("expired") == 1
     assert not list(parts.rounds.inbox.root.rglob("*.dcm"))
 

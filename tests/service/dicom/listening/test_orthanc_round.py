@@ -57,11 +57,11 @@ def test_a_study_that_arrives_is_answered_once_although_we_are_killed_in_between
     listener = {"port": PORT, "beside": beside(pacs), "dicom_nodes": nodes, "dicom_senders": senders}
     series = MadeUp()
     with mortal(data, dicom_nodes=nodes, device="cpu") as server:
+        server.serve()
         with listening(data, tmp_path / "rules.toml", **listener) as first:
             web(pacs).store_instances([series.instance(number) for number in range(22)])
             until(lambda: first.events("series ordered"), 120)
             first.kill()
-        server.serve()
         [job] = [job["id"] for job in server.get("/v1/jobs").json()["jobs"]]
         until(lambda: server.get(f"/v1/jobs/{job}").json()["state"] != "queued", 120)
         server.kill()
