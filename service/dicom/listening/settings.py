@@ -17,7 +17,7 @@ class ListenerSettings(BaseSettings):
     dicom_host: str = Field(
         default="127.0.0.1",
         description="Address that `skipseg dicom listen` listens on. One that other machines reach needs "
-        "`SKIPSEG_DICOM_SENDERS`.",
+        "a list of who may send.",
     )
     dicom_port: int = Field(
         default=11112,

@@ -50,6 +50,22 @@ def of_modality(pacs: Orthanc, modality: str) -> list[dict]:
     return web(pacs).search_for_instances(search_filters={"Modality": modality})
 
 
+def test_what_came_while_nobody_listened_is_sent_with_the_next_series(data, tmp_path, pacs) -> None:
+    (tmp_path / "rules.toml").write_text(RULES.replace('send_to = "pacs"', ""))
+    missed, next_one = MadeUp(), MadeUp()
+    web(pacs).store_instances([missed.instance(number) for number in range(3)])
+    until(lambda: any(job["State"] == "Failure" for job in jobs_of(pacs)))
+    with listening(data, tmp_path / "rules.toml", port=PORT, beside=beside(pacs)) as listener:
+        web(pacs).store_instances([next_one.instance(number) for number in range(4)])
+        until(lambda: len(listener.events("series ordered")) == 2)
+        assert {told["instances"] for told in listener.events("series ordered")} == {3, 4}
+
+
+def jobs_of(pacs: Orthanc) -> list[dict]:
+    with pacs.client() as client:
+        return client.get("/jobs?expand").json()
+
+
 def test_a_study_that_arrives_is_answered_once_although_we_are_killed_in_between(data, tmp_path, pacs) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
     nodes = json.dumps({"pacs": pacs.node()})
