@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 CONTAINERS := .venv/.containers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types containers serve clean
+.PHONY: help demo test test-slow lint types containers image-check serve clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -33,7 +33,10 @@ types: $(INSTALLED)  ## mypy --strict
 
 containers: $(CONTAINERS)  ## check the Dockerfile and the compose files
 	$(BIN)/hadolint docker/Dockerfile
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.pacs.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose*.yaml
+
+image-check: $(INSTALLED)  ## build the image without a Docker engine, run it, segment with it (root, buildah, debootstrap)
+	$(BIN)/python docker/check_image.py
 
 serve: $(INSTALLED)  ## the server, on http://127.0.0.1:8000
 	$(BIN)/skipseg serve

@@ -33,6 +33,7 @@ def planted(path: Path) -> FileDataset:
     scan.ReferringPhysicianName = scan.OperatorsName = scan.EvaluatorName = PATIENT  # the table lacks the last
     scan.StudyDescription = scan.SeriesDescription = scan.ProtocolName = scan.StationName = NAME
     scan.PatientComments = scan.ImageComments = scan.AdditionalPatientHistory = TEXT
+    scan.PatientBirthDateInAlternativeCalendar = scan.WorklistLabel = TEXT  # nor these
     scan.DetectorDescription = scan.AcquisitionContextDescription = TEXT
     scan.RequestAttributesSequence = Sequence([told(RequestedProcedureID=ORDER, RequestedProcedureDescription=TEXT)])
     deep = told(PatientName=PATIENT, CodeValue="121311", CodingSchemeDesignator="DCM", CodeMeaning="Localizer")

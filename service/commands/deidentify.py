@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,13 +43,9 @@ def deidentify(
 
     if mapping and any(mapping.resolve().is_relative_to(one.resolve()) for one in (out, folder)):
         raise UsageError("the file of --mapping leads back to the patients; keep it outside of FOLDER and --out")
-    pseudonyms = keyfile.opened(mapping) if mapping else Pseudonyms()
-    with bar("de-identifying") as progress:
-        try:
-            outcome = deidentify_folder(folder, out, pseudonyms, progress)
-        finally:
-            if mapping:
-                keyfile.save(pseudonyms, mapping)
+    kept = keyfile.going_on(mapping) if mapping else nullcontext(Pseudonyms())
+    with kept as pseudonyms, bar("de-identifying") as progress:
+        outcome = deidentify_folder(folder, out, pseudonyms, progress)
     _tell(outcome, out)
     raise typer.Exit(1 if outcome.refused else 0)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import typer
 
@@ -57,13 +58,13 @@ def segment_there(url: str, scans: Sequence[Path], wanted: Wanted) -> None:
 
 
 def refuse_what_servers_decide(
-    server: str | None, resume: bool, wishes: Wishes, device: str, precision: str, data: Path | None
+    server: str | None, resume: bool | None, wishes: Wishes, device: str, precision: str, data: Path | None
 ) -> None:
     """Raise ``UsageError`` for options that mean nothing to a server, rather than leave them out."""
     if server is None:
         raise UsageError("--job needs --server URL: the server that the job was given to")
     here = {
-        "--resume": resume,
+        "--resume": resume is not None,
         "--probabilities": wishes.probabilities is not None,
         "--uncertainty": wishes.uncertainty,
         "--device": device != "auto",
@@ -121,10 +122,13 @@ def _submitted(client: Client, scans: Sequence[ScanFiles], wanted: Wanted) -> Jo
     files = {(scan.name.parent / file.name).as_posix(): file for scan in scans for file in scan.files}
     if len(files) < sum(len(scan.files) for scan in scans):
         raise UsageError("two scans have the same name; segment them into two folders")
-    upload = client.upload_scans(files)
-    return client.jobs.submit(
-        {"upload": upload.id}, wanted.model, format=wanted.format, tta=wanted.tta, overlap=wanted.overlap
-    )
+    upload, key = client.upload_scans(files), uuid4().hex
+    options = {"format": wanted.format, "tta": wanted.tta, "overlap": wanted.overlap}
+    try:
+        return client.jobs.submit({"upload": upload.id}, wanted.model, key=key, **options)
+    except KeyboardInterrupt:  # the order may be there already: sent again under its key it is the same job
+        _tell_how_to_come_back(client.jobs.submit({"upload": upload.id}, wanted.model, key=key, **options))
+        raise typer.Exit(1) from None
 
 
 def _again(client: Client, scans: Sequence[ScanFiles], wanted: Wanted, id: str) -> Job:
@@ -145,11 +149,15 @@ def _waited_for(client: Client, job: Job) -> Job:
                 job, lambda now: progress(now.progress.done + now.progress.failed, now.progress.total)
             )
     except (KeyboardInterrupt, ClientError) as end:
-        words = f"the server has the job {job.id} and goes on; the same command with --job {job.id} fetches its masks"
-        print(f"skipseg: {words}", file=sys.stderr)
+        _tell_how_to_come_back(job)
         if isinstance(end, ClientError):
             raise
         raise typer.Exit(1) from None
+
+
+def _tell_how_to_come_back(job: Job) -> None:
+    words = f"the server has the job {job.id} and goes on; the same command with --job {job.id} fetches its masks"
+    print(f"skipseg: {words}", file=sys.stderr)
 
 
 def _refuse_what_changed(items: Sequence[Item], scans: Sequence[ScanFiles]) -> None:

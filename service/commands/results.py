@@ -1,4 +1,4 @@
-"""``results.csv``: a row a scan, on disk as soon as its mask is."""
+"""``results.csv``: what the folder's ledger knows, a row a scan, on disk as soon as its mask is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-
-from skipseg.models.errors import UsageError
 
 RESULTS = "results.csv"
 COLUMNS = ("scan", "state", "mask", "format", "model", "backend", "sha256", "seconds", "shape", "spacing_mm", "problem")
@@ -33,6 +31,7 @@ class Result:
     shape: str = ""
     spacing_mm: str = ""
     problem: str = ""
+    parked: bool = False  # it brought the process down again and again: in the ledger alone
     volumes_mm3: dict[str, float] = field(default_factory=dict)  # by label name; empty for a picture
 
 
@@ -68,23 +67,6 @@ def _settled(rows: Sequence[Result], scans: Sequence[str]) -> list[Result]:
     return [next(in_order) if name in places else row for name, row in last.items()]
 
 
-def read_results(path: Path) -> list[Result]:
-    """The rows of earlier runs, one a scan; there may be none, and a row that was cut short is left out.
-
-    Raises ``UsageError`` for another kind of file.
-    """
-    if not path.is_file():
-        return []
-    try:
-        with _open(path, "r") as file:
-            rows = [_row(row) for row in csv.DictReader(file) if None not in row.values()]
-    except (KeyError, ValueError, csv.Error):
-        raise UsageError(
-            f"{path} was not written by this version of skipseg; remove it or choose another --out"
-        ) from None
-    return list({row.scan: row for row in rows}.values())
-
-
 def _write_whole(path: Path, names: Sequence[str], rows: Iterable[Result]) -> None:
     draft = path.with_name(path.name + ".writing")
     try:
@@ -103,13 +85,3 @@ def _open(path: Path, mode: str) -> IO[Any]:
 
 def _cells(result: Result, names: Sequence[str]) -> list[object]:
     return [*(getattr(result, column) for column in COLUMNS), *(result.volumes_mm3.get(name, "") for name in names)]
-
-
-def _row(row: dict[str, str]) -> Result:
-    volumes = {
-        column.removesuffix(VOLUME): float(cell)
-        for column, cell in row.items()
-        if column not in COLUMNS and column.endswith(VOLUME) and cell
-    }
-    told = {column: row[column] for column in COLUMNS}
-    return Result(**{**told, "seconds": float(told["seconds"]), "volumes_mm3": volumes})  # type: ignore[arg-type]

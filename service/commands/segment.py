@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +42,12 @@ def segment(
     format: Annotated[
         str | None, typer.Option(help="nifti, nrrd, mha, png, tiff or json. Default: that of --out, else of the scan.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Skip scans that an earlier run into --out has done.")] = False,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume", help="Whether scans that an earlier run into --out has done are left. Default: yes."
+        ),
+    ] = None,
     tta: Tta = False,
     overlap: Overlap = None,
     roi: RoiText = None,
@@ -82,7 +90,7 @@ def segment(
         refuse_two_in_one(found, wishes)
         plan = sha256(bundle.plan.model_dump_json().encode()).hexdigest()
         told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {plan[:6]} {precision} {wishes}".strip()
-        _many(found, Batch(predictor, told, out, format, wishes), resume)
+        _many(found, Batch(predictor, told, out, format, wishes), resume is not False)
     return None
 
 
@@ -106,11 +114,25 @@ def _one(scan: ScanFiles, predictor: Predictor, out: Path, wishes: Wishes) -> No
 def _many(scans: list[ScanFiles], batch: Batch, resume: bool) -> None:
     from skipseg.service.commands.results import RESULTS
 
-    with bar("segmenting") as progress:
-        outcome = batch.run(scans, resume, progress)
+    try:
+        with bar("segmenting") as progress, _sigterm_as_ctrl_c():
+            outcome = batch.run(scans, resume, progress)
+    except KeyboardInterrupt:
+        print(f"skipseg: interrupted; the same command goes on where {batch.out} was left", file=sys.stderr)
+        raise typer.Exit(1) from None
     failed = [row for row in outcome.rows if row.state == "failed"]
     for row in failed:
         print(f"{row.scan}: {row.problem}", file=sys.stderr)
     pace = f"; {outcome.pace}" if outcome.made else ""
     print(f"{len(outcome.rows) - len(failed)} of {len(outcome.rows)} scans segmented{pace}; see {batch.out / RESULTS}")
     raise typer.Exit(1 if failed else 0)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Whoever ends a run with SIGTERM wants it to end in order, with no scan suspected."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

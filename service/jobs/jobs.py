@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
 from skipseg.service.dicom.nodes import node_named
+from skipseg.service.jobs.database import open_database
 from skipseg.service.jobs.inputs import Finder, ItemList
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.orders import PRIORITIES, SegmentOrder, SettledOrder, TrainJobOrder
@@ -22,7 +23,6 @@ from skipseg.service.jobs.queue import Queue
 from skipseg.service.jobs.records import Job, JobKind
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.supervisor import Supervisor
-from skipseg.service.jobs.tables import open_database
 from skipseg.service.jobs.webhooks import check_url
 from skipseg.service.retraining.preparing import Stores, check_order
 from skipseg.service.settings import Settings

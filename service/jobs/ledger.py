@@ -38,10 +38,10 @@ class Ledger:
             found = connection.execute(sa.select(JOBS).where(JOBS.c.idempotency_key == job.idempotency_key)).one()
             return Job(**found._mapping)
 
-    def job(self, id: str) -> Job:
-        """Raises ``JobUnknown``."""
+    def job(self, id: str, owner: str | None = None) -> Job:
+        """Raises ``JobUnknown``, also for one that is not this owner's."""
         with self.engine.connect() as connection:
-            return self._job(connection, id)
+            return self._job(connection, id, owner)
 
     def of_key(self, key: str) -> Job | None:
         """The job that was made under an idempotency key."""
@@ -49,9 +49,10 @@ class Ledger:
             row = connection.execute(sa.select(JOBS).where(JOBS.c.idempotency_key == key)).first()
         return None if row is None else Job(**row._mapping)
 
-    def jobs(self, limit: int, before: float | None = None) -> list[Job]:
+    def jobs(self, limit: int, before: float | None = None, owner: str | None = None) -> list[Job]:
         """The latest, newest first; ``before`` the time that the last of a former page was made."""
         query = sa.select(JOBS).order_by(JOBS.c.made.desc()).limit(limit)
+        query = query if owner is None else query.where(JOBS.c.owner == owner)
         with self.engine.connect() as connection:
             rows = connection.execute(query if before is None else query.where(JOBS.c.made < before))
             return [Job(**row._mapping) for row in rows]
@@ -110,6 +111,13 @@ class Ledger:
         with self.engine.connect() as connection:
             return set(connection.execute(sa.select(ATTEMPTS.c.item).where(ATTEMPTS.c.job == job)).scalars())
 
+    def suspects(self, job: str) -> dict[int, int]:
+        """Items that were begun and have no outcome: how often with nothing else beside them."""
+        recorded = sa.exists().where(OUTCOMES.c.job == ATTEMPTS.c.job, OUTCOMES.c.item == ATTEMPTS.c.item)
+        query = sa.select(ATTEMPTS.c.item, ATTEMPTS.c.alone).where(ATTEMPTS.c.job == job, ~recorded)
+        with self.engine.connect() as connection:
+            return {row.item: row.alone for row in connection.execute(query)}
+
     def begin(self, job: str, items: Sequence[int], alone: bool) -> None:
         """Note that items are being tried."""
         now, once = time(), int(alone)
@@ -143,6 +151,12 @@ class Ledger:
             values = self._insert(OUTCOMES).values(job=job, **outcome.model_dump())
             inserted = connection.execute(values.on_conflict_do_nothing().returning(OUTCOMES.c.item))
             return inserted.first() is not None
+
+    def forget_item(self, job: str, item: int) -> None:
+        """As if it had never been tried."""
+        with self.engine.begin() as connection:
+            for table in (OUTCOMES, ATTEMPTS):
+                connection.execute(sa.delete(table).where(table.c.job == job, table.c.item == item))
 
     def find(self, content: str) -> tuple[str, Outcome] | None:
         """A job that has segmented the same content in the same way, and what came of it."""
@@ -221,8 +235,9 @@ class Ledger:
                 connection.execute(sa.delete(table).where(column == job))
             return True
 
-    def _job(self, connection: Connection, id: str) -> Job:
-        row = connection.execute(sa.select(JOBS).where(JOBS.c.id == id)).first()
+    def _job(self, connection: Connection, id: str, owner: str | None = None) -> Job:
+        query = sa.select(JOBS).where(JOBS.c.id == id)
+        row = connection.execute(query if owner is None else query.where(JOBS.c.owner == owner)).first()
         if row is None:
             raise JobUnknown("there is no such job; jobs and their results are deleted some days after they ended")
         return Job(**row._mapping)

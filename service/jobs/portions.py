@@ -21,14 +21,13 @@ from skipseg.service.jobs.inputs import Item, ItemList
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.orders import SettledOrder
 from skipseg.service.jobs.patience import until_it_answers
+from skipseg.service.jobs.records import PARKED_AFTER
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.segmenting import Cancel, Segmenting
 from skipseg.service.jobs.turnstile import Turnstile
 from skipseg.service.logs import NAME, without_message
 
 log = logging.getLogger(NAME)
-
-PARKED_AFTER = 2  # deaths of a worker that had nothing else in hand
 
 
 @dataclass(frozen=True)

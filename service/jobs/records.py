@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 JobKind = Literal["segment", "train"]
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+PARKED_AFTER = 2  # deaths of a process that had nothing else in hand, until a scan is not tried again
 ItemState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 

@@ -19,6 +19,7 @@ from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
 from skipseg.service.datasets.store import DatasetStore
 from skipseg.service.jobs.crews import Crews
+from skipseg.service.jobs.database import open_database
 from skipseg.service.jobs.ending import End
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.patience import is_away
@@ -26,7 +27,6 @@ from skipseg.service.jobs.portions import Portions
 from skipseg.service.jobs.queue import APPLICATION, SEGMENT, SERIALIZER, TELL, TRAIN, VERSION, Queue
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.roster import BEAT_S, Roster
-from skipseg.service.jobs.tables import open_database
 from skipseg.service.jobs.trainings import Trainings
 from skipseg.service.jobs.webhooks import Message, send
 from skipseg.service.logs import NAME, without_message

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from skipseg.service.jobs import answers
@@ -13,9 +12,10 @@ from skipseg.service.jobs.answers import ItemPage, JobAnswer, JobPage
 from skipseg.service.jobs.events import EVENTS, EXAMPLE, events_of
 from skipseg.service.jobs.orders import JobOrder, TrainJobOrder
 from skipseg.service.jobs.packing import rows_of, zipped
+from skipseg.service.jobs.records import Job
 from skipseg.service.keys.access import caller_of, check_scope, needs
 from skipseg.service.problems import documented
-from skipseg.service.state import Server, ServerDep
+from skipseg.service.state import ServerDep
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 LOOK, WORK = [needs("read", "segment", "train")], [needs("segment", "train")]
@@ -29,6 +29,29 @@ IdempotencyKey = Annotated[
         description="the same key gives the same job, however often it is sent",
     ),
 ]
+
+
+def _owner(request: Request) -> str | None:
+    """Whose jobs a caller sees: its own; everybody's (None) with ``admin``."""
+    caller = caller_of(request.scope)
+    return None if caller.may("admin") else caller.id
+
+
+def _own(id: str, request: Request, server: ServerDep) -> Job:
+    """A job that the caller may see; of others' nobody learns that they are there."""
+    return server.jobs.ledger.job(id, _owner(request))
+
+
+OwnJob = Annotated[Job, Depends(_own)]
+
+
+def _changeable(job: OwnJob, request: Request) -> Job:
+    """Who may not order a kind of job may not end one either."""
+    check_scope(caller_of(request.scope), job.kind)
+    return job
+
+
+ChangeableJob = Annotated[Job, Depends(_changeable)]
 
 
 def _file(media_type: str) -> dict[int | str, dict[str, Any]]:
@@ -55,18 +78,20 @@ def make_job(
     return answers.job(server.jobs.ledger, server.jobs.folders, job)
 
 
-@router.get("/jobs", dependencies=LOOK, summary="Jobs, the newest first", responses=documented(422, 503))
+@router.get("/jobs", dependencies=LOOK, summary="Your jobs, the newest first", responses=documented(422, 503))
 def list_jobs(
+    request: Request,
     server: ServerDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[float | None, Query(description="`made` of the last job of the page before")] = None,
 ) -> JobPage:
-    return answers.jobs(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.jobs(limit, before))
+    found = server.jobs.ledger.jobs(limit, before, _owner(request))
+    return answers.jobs(server.jobs.ledger, server.jobs.folders, found)
 
 
 @router.get("/jobs/{id}", dependencies=LOOK, summary="Where a job stands", responses=documented(404, 422, 503))
-def show_job(id: str, server: ServerDep) -> JobAnswer:
-    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.job(id))
+def show_job(job: OwnJob, server: ServerDep) -> JobAnswer:
+    return answers.job(server.jobs.ledger, server.jobs.folders, job)
 
 
 @router.get(
@@ -76,12 +101,12 @@ def show_job(id: str, server: ServerDep) -> JobAnswer:
     responses=documented(404, 409, 422, 503),
 )
 def list_items(
-    id: str,
+    job: OwnJob,
     server: ServerDep,
     start: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> ItemPage:
-    return answers.items(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.job(id), start, limit)
+    return answers.items(server.jobs.ledger, server.jobs.folders, job, start, limit)
 
 
 @router.get(
@@ -91,8 +116,8 @@ def list_items(
     response_class=Response,
     responses={**_file("application/octet-stream"), **documented(404, 409, 422, 503)},
 )
-def show_mask(id: str, item: int, server: ServerDep) -> Response:
-    content, media_type = answers.mask(server.jobs.ledger, server.jobs.folders, server.jobs.ledger.job(id), item)
+def show_mask(job: OwnJob, item: int, server: ServerDep) -> Response:
+    content, media_type = answers.mask(server.jobs.ledger, server.jobs.folders, job, item)
     return Response(content, media_type=media_type)
 
 
@@ -106,9 +131,8 @@ def show_mask(id: str, item: int, server: ServerDep) -> Response:
         **documented(404, 422, 503),
     },
 )
-async def job_events(id: str, server: ServerDep) -> StreamingResponse:
-    await to_thread.run_sync(server.jobs.ledger.job, id)
-    return StreamingResponse(events_of(server.jobs.ledger, server.jobs.folders, id), media_type="text/event-stream")
+async def job_events(job: OwnJob, server: ServerDep) -> StreamingResponse:
+    return StreamingResponse(events_of(server.jobs.ledger, server.jobs.folders, job.id), media_type="text/event-stream")
 
 
 @router.get(
@@ -118,8 +142,7 @@ async def job_events(id: str, server: ServerDep) -> StreamingResponse:
     response_class=StreamingResponse,
     responses={**_file("text/csv"), **documented(404, 409, 422, 503)},
 )
-def results_csv(id: str, server: ServerDep) -> StreamingResponse:
-    job = server.jobs.ledger.job(id)
+def results_csv(job: OwnJob, server: ServerDep) -> StreamingResponse:
     return StreamingResponse(rows_of(server.jobs.ledger, server.jobs.folders, job), media_type="text/csv")
 
 
@@ -130,8 +153,7 @@ def results_csv(id: str, server: ServerDep) -> StreamingResponse:
     response_class=StreamingResponse,
     responses={**_file("application/zip"), **documented(404, 409, 422, 503)},
 )
-def results_zip(id: str, server: ServerDep) -> StreamingResponse:
-    job = server.jobs.ledger.job(id)
+def results_zip(job: OwnJob, server: ServerDep) -> StreamingResponse:
     headers = {"Content-Disposition": f'attachment; filename="{job.id}.zip"'}
     content = zipped(server.jobs.ledger, server.jobs.folders, job)
     return StreamingResponse(content, media_type="application/zip", headers=headers)
@@ -143,9 +165,8 @@ def results_zip(id: str, server: ServerDep) -> StreamingResponse:
     summary="End a job; what is done stays",
     responses=documented(404, 409, 422, 503),
 )
-def cancel_job(id: str, request: Request, server: ServerDep) -> JobAnswer:
-    _check_kind(request, server, id)
-    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.cancel(id))
+def cancel_job(job: ChangeableJob, server: ServerDep) -> JobAnswer:
+    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.cancel(job.id))
 
 
 @router.post(
@@ -155,9 +176,8 @@ def cancel_job(id: str, request: Request, server: ServerDep) -> JobAnswer:
     summary="Do again what failed, or what a cancelled job left",
     responses=documented(404, 409, 422, 503),
 )
-def retry_job(id: str, request: Request, server: ServerDep) -> JobAnswer:
-    _check_kind(request, server, id)
-    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.retry(id))
+def retry_job(job: ChangeableJob, server: ServerDep) -> JobAnswer:
+    return answers.job(server.jobs.ledger, server.jobs.folders, server.jobs.retry(job.id))
 
 
 @router.delete(
@@ -167,11 +187,5 @@ def retry_job(id: str, request: Request, server: ServerDep) -> JobAnswer:
     summary="Delete an ended job",
     responses=documented(404, 409, 422, 503),
 )
-def delete_job(id: str, request: Request, server: ServerDep) -> None:
-    _check_kind(request, server, id)
-    server.jobs.remove(id)
-
-
-def _check_kind(request: Request, server: Server, id: str) -> None:
-    """Who may not order a kind of job may not end one either."""
-    check_scope(caller_of(request.scope), server.jobs.ledger.job(id).kind)
+def delete_job(job: ChangeableJob, server: ServerDep) -> None:
+    server.jobs.remove(job.id)

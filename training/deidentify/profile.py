@@ -2,8 +2,8 @@
 
 The table leaves a choice where an element may be absent in one kind of object and is needed in another: a value of no
 meaning is put in its place then, which is right in both. Beyond the table, what could name somebody although the
-standard does not expect it there is removed as well: private elements, elements that no dictionary knows, and names,
-dates and free text that the table does not have.
+standard does not expect it there goes as well: private elements, elements that no dictionary knows, names, dates and
+free text that the table does not have; short texts stay where they are technical.
 """
 
 from __future__ import annotations
@@ -49,7 +49,17 @@ _BY_LETTERS = {
     "X_Z_U_STAR_TAGS": Action.KEEP,  # references, whose UIDs are replaced like all others
 }
 _NAMES_AND_DATES = frozenset({"PN", "DA", "DT", "TM", "AS"})
-_FREE_TEXT = frozenset({"ST", "LT", "UT", "UR"})
+_FREE_TEXT = frozenset({"ST", "LT", "UT", "UR", "AE"})
+_SHORT_TEXT = frozenset({"LO", "SH", "UC"})
+_TECHNICAL = re.compile(  # short texts beyond the table that may stay: of the scanner and its ways, codes, and segments
+    r".*Manufacturer(Name|ModelName)?|.*ModelName|ManufacturerModelVersion|.*SoftwareVersions?|Application(Name|Version)"
+    r"|Code(Value|Meaning)|CodingScheme.*|ExtendedCodeValue|LongCodeValue|MappingResourceName|Dimension.*|.*PrivateCreator"
+    r"|(Pulse)?SequenceName|ImagedNucleus|.*Coil.*|ConvolutionKernel|.*Filters?|FilterType|ImageGeometryType|ASL.*"
+    r"|Acquisition(Mode|DeviceProcessingCode)|.*CorrectionMethod|ReconstructionMethod|DetectorLinesOfResponseUsed"
+    r"|ContrastBolusRoute|Radionuclide|Radiopharmaceutical(Route)?|CollimatorGridName|CardiacFramingType|PVCRejection"
+    r"|TriggerSourceOrType|PositionReferenceIndicator|StackID|RescaleType|ModalityLUTType|EnergyWindowName|DoseModeName"
+    r"|PlateType|PhosphorType|Segment(Label|AlgorithmName)|Algorithm(Name|Version|Source)"
+)
 _NEEDED_TEXT = (0x0008, 0x0120)  # URNCodeValue: a code that is an address
 GRAPHICS = (0x5000, 0x6000)  # repeating groups of curves and overlays: often text, drawn
 KINDS = ("ClassUID", "TransferSyntaxUID", "CodingSchemeUID")  # UIDs of what something is, not of which one
@@ -72,10 +82,13 @@ def action_for(tag: BaseTag) -> Action:
 
 
 def _beyond_the_table(key: tuple[int, int], vr: str) -> Action:
+    keyword = dictionary_keyword(key)
     if vr == "UI":
-        return Action.KEEP if dictionary_keyword(key).endswith(KINDS) else Action.UID
+        return Action.KEEP if keyword.endswith(KINDS) else Action.UID
     if vr in _NAMES_AND_DATES or (vr in _FREE_TEXT and key != _NEEDED_TEXT):
         return Action.REMOVE
+    if vr in _SHORT_TEXT and not _TECHNICAL.fullmatch(keyword):
+        return Action.REPLACE if keyword.endswith("Label") else Action.EMPTY  # labels must not be empty, mostly
     return Action.KEEP
 
 

@@ -75,10 +75,13 @@ class Identifiers:
 
 
 def _told(original: Dataset) -> Iterator[str]:
+    maker = _squeezed(str(original.get("Manufacturer") or ""))
     for element in _elements(original):
         for value in _values(element):
             if element.VR == "PN":
                 yield from (_squeezed(value), *_WORD.findall(value.casefold()))
+            elif element.keyword == "InstitutionName" and _squeezed(value) in maker:
+                continue  # a scanner at its maker's: whose name may stay
             elif element.keyword in _IDS:
                 yield _squeezed(value)
             elif element.VR in _DATES and not value.startswith(_NO_DATES):

@@ -22,6 +22,7 @@ from skipseg.models.scans.masks import encode_mask
 from skipseg.models.scans.reader import read_channels
 from skipseg.service.commands.batch import Batch
 from skipseg.service.commands.cases import collect
+from skipseg.service.commands.folder_ledger import LEDGER
 from skipseg.service.commands.results import RESULTS
 
 
@@ -101,21 +102,47 @@ def test_masks_of_another_model_are_made_again(predictor, scans, tmp_path) -> No
     assert (out / "a.nii.gz").stat().st_mtime_ns > made
 
 
-def test_a_row_that_was_cut_short_is_done_again(predictor, scans, tmp_path) -> None:
+def test_a_table_that_was_damaged_is_written_anew_and_nothing_is_done_again(predictor, scans, tmp_path) -> None:
     out = tmp_path / "out"
     whole, _ = run(predictor, scans, out)
     text = (out / RESULTS).read_text()
     (out / RESULTS).write_text(text[: text.index("sub/c") + 9])
+    made = (out / "sub" / "c.nii.gz").stat().st_mtime_ns
     found, _ = run(predictor, scans, out, resume=True)
-    assert states(found) == states(whole)
+    assert found == whole
+    assert (out / "sub" / "c.nii.gz").stat().st_mtime_ns == made
 
 
-def test_a_table_of_something_else_is_not_resumed(predictor, scans, tmp_path) -> None:
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_table_of_something_else_is_left_alone(predictor, scans, tmp_path, resume: bool) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / RESULTS).write_text("name,price\nbread,3\n")
     with pytest.raises(UsageError, match=r"results\.csv"):
-        run(predictor, scans, out, resume=True)
+        run(predictor, scans, out, resume)
+    assert (out / RESULTS).read_text() == "name,price\nbread,3\n"
+
+
+def test_without_resuming_all_is_done_again(predictor, scans, tmp_path) -> None:
+    out = tmp_path / "out"
+    run(predictor, scans, out)
+    made = (out / "a.nii.gz").stat().st_mtime_ns
+    found, _ = run(predictor, scans, out, resume=False)
+    assert found["a"]["state"] == "done"
+    assert (out / "a.nii.gz").stat().st_mtime_ns > made
+
+
+def test_a_folder_is_segmented_into_by_one_run_at_a_time(predictor, scans, tmp_path) -> None:
+    out, refusals = tmp_path / "out", []
+
+    def second() -> None:
+        with pytest.raises(UsageError, match="another command") as refused:
+            run(predictor, scans, out)
+        refusals.append(refused)
+
+    found, _ = run(AtA(predictor, "network", second), scans, out)
+    assert states(found) == {"a": "done", "b": "done", "broken": "failed", "sub/c": "done"}
+    assert refusals
 
 
 def test_masks_come_in_the_format_that_is_asked_for(predictor, scans, tmp_path) -> None:
@@ -261,7 +288,7 @@ def test_a_full_disk_ends_the_run_and_what_is_done_stays_done(predictor, scans, 
         comes(others_done)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match=r"No space left on device; 3 of 4 scans .* --resume"):
+    with pytest.raises(OSError, match=r"No space left on device; 3 of 4 scans .* same command"):
         run(AtA(predictor, "finish", full), scans, out, told=lambda done, total: done == 3 and others_done.set())
     assert states(rows(out)) == {"b": "done", "broken": "failed", "sub/c": "done"}
     assert masks(out) == {"b.nii.gz", "sub/c.nii.gz"}
@@ -346,5 +373,5 @@ def states(found: dict[str, dict[str, str]]) -> dict[str, str]:
 
 
 def masks(out: Path) -> set[str]:
-    """Every file there but the table, hidden ones included."""
-    return {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()} - {RESULTS}
+    """Every file there but the table and the ledger, hidden ones included."""
+    return {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()} - {RESULTS, LEDGER}

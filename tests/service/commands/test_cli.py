@@ -151,7 +151,7 @@ def test_a_name_that_is_no_text_can_be_printed_and_resumed(tmp_path, workshop, d
     scan = tmp_path / os.fsdecode(b"M\xfcller.nii.gz")
     scan.write_bytes((workshop / "scan.nii.gz").read_bytes())
     for _ in range(2):
-        ended = skipseg("segment", "small", scan, "--out", out, "--resume", data=workshop)
+        ended = skipseg("segment", "small", scan, "--out", out, data=workshop)
         assert (ended.returncode, ended.stderr) == (0, "")
         assert r"M\udcfcller" in ended.stdout
 

@@ -1,12 +1,18 @@
 """``skipseg segment --server``: the same masks under the same names, made elsewhere."""
 
 import csv
+import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import nibabel
 import numpy as np
 import pytest
@@ -133,6 +139,56 @@ def test_ctrl_c_leaves_the_job_to_the_server_and_says_how_to_come_back(client, s
     assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 40
 
 
+def test_an_order_that_ctrl_c_interrupts_while_it_is_answered_is_told_with_its_job(
+    client, server, scans, tmp_path
+) -> None:
+    before = {found["id"] for found in client.get("/v1/jobs").json()["jobs"]}
+    with holding_back(server.url, b"POST /v1/jobs ") as (url, held):
+        words = ["segment", "small", str(scans), "--out", str(tmp_path / "out"), "--server", url]
+        command = [sys.executable, "-m", "skipseg", *words]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment({}))
+        assert held.wait(120)
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=60)
+    [job] = re.findall("--job ([0-9a-f]+) ", complaints)
+    assert process.returncode == 1
+    made = {found["id"] for found in client.get("/v1/jobs").json()["jobs"]} - before
+    assert made == {job}
+    again = ["segment", "small", str(scans), "--out", str(tmp_path / "o"), "--server", server.url, "--job", job]
+    assert run(again) in (0, None)
+
+
+@contextmanager
+def holding_back(url: str, request: bytes) -> Iterator[tuple[str, threading.Event]]:
+    """A way to a server that keeps the answer to the first ``request``, and tells when it does."""
+    held, listener, to = threading.Event(), socket.create_server(("127.0.0.1", 0)), httpx.URL(url)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                near = listener.accept()[0]
+                far = socket.create_connection((to.host, to.port))
+                kept = threading.Event()
+                for ways in ((near, far, kept), (far, near, kept)):
+                    threading.Thread(target=carry, args=ways, daemon=True).start()
+
+    def carry(source: socket.socket, sink: socket.socket, kept: threading.Event) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if data.startswith(request) and not held.is_set():
+                    kept.set()
+                    sink.sendall(data)
+                elif kept.is_set() and source.getpeername()[1] == to.port:
+                    held.set()
+                else:
+                    sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    threading.Thread(target=serve, daemon=True).start()
+    with listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", held
+
+
 def test_results_of_another_run_are_not_written_over(command, scans, tmp_path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "results.csv").write_text("mine")
@@ -147,11 +203,19 @@ def test_masks_are_not_written_over_scans(command, scans) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [["--resume"], ["--probabilities"], ["--uncertainty"], ["--device", "cpu"], ["--precision", "exact"]]
+    "options",
+    [
+        ["--resume"],
+        ["--no-resume"],
+        ["--probabilities"],
+        ["--uncertainty"],
+        ["--device", "cpu"],
+        ["--precision", "exact"],
+    ],
 )
 def test_what_a_server_does_not_do_is_refused_and_not_left_out(command, scans, tmp_path, options) -> None:
     code, _, complaints = command("small", scans, "--out", tmp_path / "out", *options)
-    assert (code, options[0] in complaints) == (2, True)
+    assert (code, options[0].replace("--no-", "--") in complaints) == (2, True)
 
 
 def test_what_the_server_refuses_is_one_line(command, scans, tmp_path) -> None:

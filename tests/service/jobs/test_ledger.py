@@ -8,9 +8,9 @@ import pytest
 from postgres import postgres
 
 from skipseg.models.errors import JobConflict, JobUnknown
+from skipseg.service.jobs.database import open_database
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.records import Job, Outcome, state_of
-from skipseg.service.jobs.tables import open_database
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -19,7 +19,8 @@ from jobs import Mortal, children, mortal, until
 from postgres import Postgres, postgres
 from servers import environment, registry_without_shipped
 
-from skipseg.service.jobs.tables import OUTCOMES, open_database
+from skipseg.service.jobs.database import open_database
+from skipseg.service.jobs.tables import OUTCOMES
 
 
 @pytest.fixture

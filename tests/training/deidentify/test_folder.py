@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from planted import CLINIC, NAME, NUMBER, PATIENT, planted, save, says_who, told
 from pydicom import Dataset, Sequence, dcmread, dcmwrite
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
@@ -169,6 +170,8 @@ def test_the_way_back_is_kept_only_when_asked_for_and_is_its_owners_alone(study,
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert NUMBER in key.read_text()
     assert one(study).SOPInstanceUID in key.read_text()
+    with FileLock(f"{key}.lock"):
+        assert deidentify(study, out, "--mapping", key).code == 2
     key.chmod(0o644)
     assert deidentify(study, out, "--mapping", key).code == 2
     key.chmod(0o600)
