@@ -97,7 +97,7 @@ def _base(buildah: Buildah) -> str:
     shutil.rmtree(rootfs)
     container = buildah("from", *buildah.policy, "scratch")
     buildah("add", container, archive, "/")
-    buildah("commit", *buildah.policy, "--format", "docker", container, "localhost/skipseg-base:check")
+    buildah("commit", "--quiet", *buildah.policy, "--format", "docker", container, "localhost/skipseg-base:check")
     buildah("rm", container)
     archive.unlink()
     return "localhost/skipseg-base:check"

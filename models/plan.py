@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from skipseg.models.networks.recipes import NetworkRecipe
 
 PLAN_SCHEMA: Literal[1] = 1
+MODALITY, LONGEST_DESCRIPTION = r"^[A-Z0-9_]{1,16}$", 64  # of a DICOM series
 LONGEST_TILE, LARGEST_TILE = 8192, 512**3  # voxels along an axis, and in all
 
 
@@ -20,6 +21,7 @@ class Channel(BaseModel):
     ``clip_percent`` the scan is clipped to these percentiles of its own values before, so that a few wild ones do not
     leave the others no range.
     ``fixed``: clip to ``low``..``high``, subtract ``mean``, divide by ``std`` of the training data (CT).
+    ``modality`` and ``description`` say which DICOM series of a study this channel is, where there are several.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +33,12 @@ class Channel(BaseModel):
     mean: float = 0.0
     std: float = Field(default=1.0, gt=0)
     clip_percent: tuple[float, float] | None = None
+    # As DICOM writes it, such as MR; and what is part of the series' description, in any case. Left out where None, so
+    # that plans without them are read by older versions.
+    modality: str | None = Field(default=None, pattern=MODALITY, exclude_if=lambda value: value is None)
+    description: str | None = Field(
+        default=None, min_length=1, max_length=LONGEST_DESCRIPTION, exclude_if=lambda value: value is None
+    )
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Channel:

@@ -21,12 +21,14 @@ from skipseg.models.inference.predictor import Predictor
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
 from skipseg.models.preprocess import Located, fill, locate
+from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.maps import SUFFIX, coarse, encode_map
 from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.summary import summarise
 from skipseg.models.scans.volume import Mask, Source
+from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.beside import SUMMARY, UNCERTAINTY, Part
 from skipseg.service.line import Line
@@ -45,6 +47,8 @@ class WrittenMask:
     media_type: str
     suffix: str
     beside: tuple[Part, ...] = ()
+    series: str = ""  # of DICOM: the UID of what was read
+    notes: tuple[str, ...] = ()  # on how the scan was read
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,22 @@ class Segmenter:
         self._reading = asyncio.Semaphore(threads)  # scans that are in memory but have no share of the room yet
 
     async def segment(
-        self, scans: list[UploadFile], predictor: Predictor, wishes: Wishes, wanted: Wanted, record: RequestRecord
+        self,
+        scans: list[UploadFile],
+        predictor: Predictor,
+        wishes: Wishes,
+        wanted: Wanted,
+        record: RequestRecord,
+        choice: SeriesChoice = AS_STORED,
     ) -> WrittenMask:
         """The mask of a scan whose channels are ``scans``, written as it is wanted.
 
+        Of a study of DICOM ``choice`` says which series is read, or else the model's plan.
+
         Raises ``QueueFull``, and the ``ScanError`` that reading, preparing or writing it raises.
         """
-        way, stages = _Way(predictor, wishes, self.limits, wanted, record), record.stages
+        choice = with_rules(choice, predictor.plan)
+        way, stages = _Way(predictor, wishes, self.limits, wanted, record, choice), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:
                 async with self._reading:
@@ -106,10 +119,11 @@ class _Way:
     limits: Limits
     wanted: Wanted
     record: RequestRecord
+    choice: SeriesChoice
 
     def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
         with self.record.stages.measure("read"):
-            volume = read_channels([source_of(scan) for scan in scans], self.limits)
+            volume = read_channels([source_of(scan) for scan in scans], self.limits, self.choice)
         self.record.shape = volume.voxels.shape
         with self.record.stages.measure("preprocess"):
             return volume.source, locate(volume, self.predictor.plan, self.limits, self.wishes.roi)
@@ -137,7 +151,8 @@ class _Way:
             maps = self.predictor.maps(flight, source)
             beside += [Part(one.name, encode_map(coarse(one)), form.media_type, SUFFIX) for one in maps]
         content = numbers if name == "json" else encode_mask(mask, name)
-        return WrittenMask(content, MASK_FORMATS[name].media_type, mask_suffix(mask, name), tuple(beside))
+        media_type, suffix = MASK_FORMATS[name].media_type, mask_suffix(mask, name)
+        return WrittenMask(content, media_type, suffix, tuple(beside), source.series, source.notes)
 
     def _numbers(self, mask: Mask, flight: Flight) -> bytes:
         doubt = next(sink for sink in flight.sinks if isinstance(sink, Doubt))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 STEP = 2.5
@@ -73,6 +74,44 @@ def _slice(
     return dataset
 
 
+def enhanced(
+    values: NDArray[np.generic],
+    positions: Sequence[Sequence[float]],
+    orientation: Sequence[float] = AXIAL,
+    spacing: tuple[float, float] = (0.8, 0.7),
+    slopes: Sequence[float] | None = None,
+) -> Dataset:
+    """A multi-frame image with functional groups, such as enhanced CT; ``slopes``: of each frame, else one for all."""
+    (dataset,) = series(values[:1])
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+        delattr(dataset, keyword)
+    del dataset.RescaleSlope, dataset.RescaleIntercept
+    dataset.SOPClassUID, dataset.NumberOfFrames = EnhancedCTImageStorage, len(values)
+    store(dataset, values)
+    shared = Dataset()
+    shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=[float(cosine) for cosine in orientation])]
+    shared.PixelMeasuresSequence = [_item(PixelSpacing=[float(mm) for mm in spacing], SliceThickness=STEP)]
+    if slopes is None:
+        shared.PixelValueTransformationSequence = [_item(RescaleSlope=1, RescaleIntercept=-24, RescaleType="HU")]
+    dataset.SharedFunctionalGroupsSequence, frames = [shared], []
+    for number, place in enumerate(positions):
+        frame = Dataset()
+        frame.PlanePositionSequence = [_item(ImagePositionPatient=[round(float(mm), 6) for mm in place])]
+        if slopes is not None:
+            scale = _item(RescaleSlope=slopes[number], RescaleIntercept=0, RescaleType="HU")
+            frame.PixelValueTransformationSequence = [scale]
+        frames.append(frame)
+    dataset.PerFrameFunctionalGroupsSequence = frames
+    return dataset
+
+
+def _item(**elements: object) -> Dataset:
+    item = Dataset()
+    for keyword, value in elements.items():
+        setattr(item, keyword, value)
+    return item
+
+
 def store(dataset: Dataset, values: NDArray[np.generic]) -> None:
     """Put uncompressed pixels into a dataset, as wide as their type."""
     dataset.Rows, dataset.Columns = values.shape[-2:]
@@ -100,3 +139,16 @@ def into(folder: Path, datasets: Iterable[Dataset], start: int = 0) -> Path:
 
 def read_all(folder: Path) -> list[Dataset]:
     return [dcmread(path) for path in sorted(folder.iterdir())]
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A zip of files, deflated."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, data in files.items():
+            target.writestr(name, data)
+    return archive.getvalue()
+
+
+def zip_of_series(datasets: Iterable[Dataset], folder: str = "") -> bytes:
+    return zipped({f"{folder}{number:04}": stored(one) for number, one in enumerate(datasets)})

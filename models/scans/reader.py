@@ -11,7 +11,7 @@ from skipseg.models.scans import nifti_header
 from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
 from skipseg.models.scans.dicom.parse import is_dicom, lacks_preamble
 from skipseg.models.scans.dicom.parts import is_zip
-from skipseg.models.scans.dicom.read import read_dicom
+from skipseg.models.scans.dicom.read import read_dicom, together
 from skipseg.models.scans.images import is_png, read_png
 from skipseg.models.scans.itk import read_mha, read_nrrd
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
@@ -89,7 +89,13 @@ def read_channels(
         raise UsageError("at least one scan is needed, got none")
     if len(sources) == 1:
         return read_scan(sources[0], limits, choice)
-    return stack([read_scan(source, limits, choice.of_channel(number)) for number, source in enumerate(sources)])
+    volumes = [read_scan(source, limits, choice.of_channel(number)) for number, source in enumerate(sources)]
+    return together(volumes) if all(volume.source.format == "dicom" for volume in volumes) else stack(volumes)
+
+
+def read_slices(files: Sequence[Path], limits: Limits = DEFAULT_LIMITS, choice: SeriesChoice = AS_STORED) -> Volume:
+    """Read the files of a DICOM series, or of a study, as one volume; raises as ``read_scan``."""
+    return read_dicom(files, limits, choice)
 
 
 def scan_files(folder: Path) -> list[Path]:

@@ -25,6 +25,16 @@ class Source:
     compressed: bool = False
 
     @property
+    def series(self) -> str:
+        """Of DICOM: the UID of the series; of several channels one for each, with commas between."""
+        return str(getattr(self.header, "read", ""))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever gets the mask should know of how the scan was read."""
+        return getattr(self.header, "notes", ())
+
+    @property
     def has_millimetres(self) -> bool:
         """Whether the format says how large a voxel is; a picture's pixels count as 1 mm where a grid is needed."""
         return self.format not in ("png", "tiff")

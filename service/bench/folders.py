@@ -13,7 +13,6 @@ from skipseg.models.errors import ScanError
 from skipseg.models.inference.predictor import Predictor, load_predictor
 from skipseg.models.precision import Mode
 from skipseg.models.scans.masks import mask_suffix, write_mask
-from skipseg.models.scans.reader import read_channels
 from skipseg.service.bench.memory import device_peak_bytes, forget_peaks, peak_bytes
 from skipseg.service.bench.subject import Subject
 from skipseg.service.bench.ways import Monais
@@ -77,7 +76,7 @@ def plain(scans: Path, out: Path) -> FolderRun:
 
 
 def _segment(scan: ScanFiles, out: Path) -> None:
-    mask = _Held.plain.segment(read_channels(scan.files))
+    mask = _Held.plain.segment(scan.read())
     path = out / scan.name.with_name(scan.name.name + mask_suffix(mask))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_mask(mask, path)

@@ -115,6 +115,7 @@ class Item(_Answer):
     volumes_mm3: dict[str, float] | None = None
     trust: dict[str, Any] | None = None
     reused: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class ItemList(_Answer):
@@ -132,3 +133,5 @@ class Mask:
     model: str  # name@version that made it
     backend: str
     request_id: str
+    series: str = ""  # of DICOM: the UID of the series that was read; of several channels one each, with commas
+    notes: tuple[str, ...] = ()  # on how the scan was read, such as that it was resampled

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +24,7 @@ KEY_VARIABLE = "SKIPSEG_API_KEY"
 CONNECT_S = 10.0
 
 Scan = Path | str | bytes
+Slices = Mapping[str, Path]
 
 
 class Client:
@@ -68,21 +70,29 @@ class Client:
 
     def segment(
         self,
-        scan: Scan | Sequence[Scan],
+        scan: Scan | Slices | Sequence[Scan],
         model: str | None = None,
         format: str | None = None,
         *,
         tta: bool = False,
         overlap: float | None = None,
         roi: str | None = None,
+        series: str | None = None,
+        geometry: str | None = None,
     ) -> Mask:
         """The mask of one scan: a path, its bytes, or several of these for several channels, in order.
 
-        The scan's name is not sent. Raises ``OSError`` when a file cannot be read.
+        A folder is sent as a DICOM series, and so are files with the names they shall have in the archive that is
+        sent; ``series`` chooses by UID where there are several, ``geometry="resample"`` has slices interpolated that
+        lie on no regular grid. The scan's name is not sent. Raises ``OSError`` when a file cannot be read.
         """
-        channels = [scan] if isinstance(scan, Path | str | bytes) else list(scan)
         wishes = {"model": model, "format": format, "tta": tta or None, "overlap": overlap, "roi": roi}
+        wishes |= {"series": series, "geometry": geometry}
         params = {name: value for name, value in wishes.items() if value is not None}
+        if (slices := _slices(scan)) is not None:
+            zipped = partial(form_of, slices, "scan")
+            return _mask_of(self._transport.ask("POST", "/v1/segmentations", params=params, make=zipped))
+        channels = [scan] if isinstance(scan, Path | str | bytes) else list(scan)
         with ExitStack() as opened:
             make = _parts("scan", [_opened(channel, opened) for channel in channels])
             answer = self._transport.ask("POST", "/v1/segmentations", params=params, make=make)
@@ -119,6 +129,16 @@ def _checked(url: str) -> httpx.URL:
     return checked
 
 
+def _slices(scan: Any) -> Slices | None:
+    """The files of a series that comes as a folder, or as files; None for every other scan."""
+    if isinstance(scan, Mapping):
+        return scan
+    if isinstance(scan, Path | str) and Path(scan).is_dir():
+        files = sorted(path for path in Path(scan).rglob("*") if path.is_file())
+        return {f"{number:06}": path for number, path in enumerate(files)}
+    return None
+
+
 def _opened(scan: Scan, opened: ExitStack) -> Any:
     return scan if isinstance(scan, bytes) else opened.enter_context(Path(scan).open("rb"))
 
@@ -144,4 +164,6 @@ def _mask_of(answer: httpx.Response) -> Mask:
         model=answer.headers.get("X-Skipseg-Model", ""),
         backend=answer.headers.get("X-Skipseg-Backend", ""),
         request_id=answer.headers.get("X-Request-Id", ""),
+        series=answer.headers.get("X-Skipseg-Series", ""),
+        notes=tuple(filter(None, answer.headers.get("X-Skipseg-Notes", "").split("; "))),
     )

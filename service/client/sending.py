@@ -13,18 +13,18 @@ BLOCK = 2**20
 COMPRESSED = (".gz", ".png", ".tif", ".tiff")
 
 
-def form_of(scans: Mapping[str, Path]) -> dict[str, Any]:
-    """Keywords of a request whose part ``file`` is an archive of these files, called as the keys say.
+def form_of(scans: Mapping[str, Path], part: str = "file") -> dict[str, Any]:
+    """Keywords of a request whose ``part`` is an archive of these files, called as the keys say.
 
     What is sent raises ``OSError`` when a file cannot be read.
     """
     boundary = token_hex(16)
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    return {"content": _form(boundary, zipped(scans)), "headers": headers}
+    return {"content": _form(boundary, part, zipped(scans)), "headers": headers}
 
 
-def _form(boundary: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    head = 'Content-Disposition: form-data; name="file"; filename="scans.zip"\r\nContent-Type: application/zip'
+def _form(boundary: str, part: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    head = f'Content-Disposition: form-data; name="{part}"; filename="scans.zip"\r\nContent-Type: application/zip'
     yield f"--{boundary}\r\n{head}\r\n\r\n".encode()
     yield from blocks
     yield f"\r\n--{boundary}--\r\n".encode()

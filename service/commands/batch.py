@@ -139,6 +139,7 @@ class Batch:
             seconds=round(seconds, 3),
             shape="x".join(map(str, mask.geometry.shape)),
             spacing_mm="" if volumes is None else _spacing(mask),
+            notes="; ".join(departed.source.notes),
             volumes_mm3={name: round(volume, 3) for name, volume in (volumes or {}).items()},
         )
 

@@ -5,27 +5,43 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from skipseg.models.errors import ScanUnusable, UsageError
-from skipseg.models.scans.reader import scan_files, scan_stem
+from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
+from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
+from skipseg.models.scans.reader import is_scan_name, read_channels, read_slices, scan_stem
+from skipseg.models.scans.volume import Volume
+from skipseg.service.commands.series import dicom_among, series_of
 
 CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")  # nnU-Net's names: case_0000, case_0001
 
 
 @dataclass(frozen=True)
 class ScanFiles:
-    """The files of one scan, channels in order; ``name`` is its mask's, without suffix, relative to the output."""
+    """The files of one scan, channels in order; ``name`` is its mask's, without suffix, relative to the output.
+
+    ``is_dicom``: the files are the slices of a series, or of a study, of which ``choice`` says what is read.
+    """
 
     name: PurePath
     files: tuple[Path, ...]
+    is_dicom: bool = False
+    choice: SeriesChoice = AS_STORED
 
     @property
     def channel_numbers(self) -> list[str]:
         """What the names say about channels: ``["0000", "0001"]``; empty for a file that is a whole scan."""
+        if self.is_dicom:
+            return []
         return [match["channel"] for file in self.files if (match := CHANNEL.fullmatch(scan_stem(file)))]
+
+    def read(self, limits: Limits = DEFAULT_LIMITS) -> Volume:
+        """The scan; raises as ``read_channels`` does."""
+        read = read_slices if self.is_dicom else read_channels
+        return read(self.files, limits, self.choice)
 
     def sha256(self) -> str:
         """SHA-256 of the file; of several, over theirs in order. Raises ``OSError``."""
@@ -42,22 +58,27 @@ class ScanFiles:
             )
 
 
-def collect(scans: Sequence[Path], channels: int, out: Path) -> list[ScanFiles]:
+def collect(scans: Sequence[Path], channels: int, out: Path, choice: SeriesChoice = AS_STORED) -> list[ScanFiles]:
     """The scans among ``scans`` (files and folder trees) for a model of ``channels`` channels.
 
     A model of several channels takes ``case_0000.nii.gz``, ``case_0001.nii.gz``, ... as the channels of ``case``. A
-    folder's tree is kept in the names. What lies under ``out`` is left out: those are masks.
+    folder's tree is kept in the names. What lies under ``out`` is left out: those are masks. DICOM files of a tree are
+    a scan for each series (of a study, for a model of several channels), as ``series_of`` says.
 
     Raises ``UsageError`` when there is no such file, no scan in a folder, or when two scans would share one mask.
     """
     named: dict[PurePath, list[Path]] = defaultdict(list)
+    of_dicom = list[ScanFiles]()
     for scan in scans:
-        for file, root in _files(scan, out):
-            named[_name(file, root, channels)].append(file)
-    found = [ScanFiles(name, tuple(sorted(files))) for name, files in named.items()]
+        files, slices = _files(scan, out)
+        for file in files:
+            named[_name(file, scan if scan.is_dir() else scan.parent, channels)].append(file)
+        of_dicom += [ScanFiles(*series, True, choice) for series in series_of(slices, scan, channels, choice)]
+    found = [ScanFiles(name, tuple(sorted(files)), choice=choice) for name, files in named.items()]
     for scan_ in found:
         _refuse_two_in_one(scan_)
-    return found
+    _refuse_one_name(found + of_dicom)
+    return found + of_dicom
 
 
 def refuse_overwriting(scans: Sequence[ScanFiles], written: Iterable[Path]) -> None:
@@ -78,26 +99,32 @@ def _identity(file: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _files(scan: Path, out: Path) -> Iterator[tuple[Path, Path]]:
-    """Scans and the folder that their names are relative to."""
+def _files(scan: Path, out: Path) -> tuple[list[Path], list[Path]]:
+    """The files that are scans, and those that are DICOM slices."""
     if scan.is_file():
-        yield scan, scan.parent
-    elif scan.is_dir():
-        found = scan_files(scan)
-        files = [file for file in found if not file.resolve().is_relative_to(out.resolve())]
-        if found and not files:
-            raise UsageError(f"all scans in {scan} lie under --out {out}, where masks go; choose another --out")
-        if not files:
-            raise UsageError(f"the folder {scan} holds no file that is called like a scan")
-        yield from ((file, scan) for file in files)
-    else:
+        return [scan], []
+    if not scan.is_dir():
         raise UsageError(f"there is no file or folder {scan}")
+    found = sorted(path for path in scan.rglob("*") if path.is_file())
+    left = [file for file in found if not file.resolve().is_relative_to(out.resolve())]
+    files, slices = [file for file in left if is_scan_name(file.name)], dicom_among(left)
+    if not (files or slices) and any(is_scan_name(file.name) for file in found):
+        raise UsageError(f"all scans in {scan} lie under --out {out}, where masks go; choose another --out")
+    if not (files or slices):
+        raise UsageError(f"the folder {scan} holds no file that is called like a scan, and no DICOM")
+    return files, slices
 
 
 def _name(file: Path, root: Path, channels: int) -> PurePath:
     stem = scan_stem(file)
     match = CHANNEL.fullmatch(stem) if channels > 1 else None
     return file.parent.relative_to(root) / (match["case"] if match else stem)
+
+
+def _refuse_one_name(scans: Sequence[ScanFiles]) -> None:
+    names = [scan.name for scan in scans]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"two scans would write the same mask, {twice[0]}; segment them into two folders")
 
 
 def _refuse_two_in_one(scan: ScanFiles) -> None:

@@ -25,7 +25,6 @@ from skipseg.models.inference.slab import Sink
 from skipseg.models.inference.wishes import AS_PLANNED, Wishes
 from skipseg.models.preprocess import fill, locate
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
-from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.volume import Source
 from skipseg.service.commands.cases import ScanFiles
 from skipseg.service.commands.memory_budget import MemoryBudget
@@ -114,7 +113,7 @@ class Crew:
     def _depart(self, scan: ScanFiles, held: ExitStack) -> Departed:
         began, plan, wishes = perf_counter(), self.predictor.plan, self.wishes
         sha256 = scan.sha256()
-        volume = read_channels(scan.files, self.limits)
+        volume = scan.read(self.limits)
         located = locate(volume, plan, self.limits, wishes.roi)
         count = self.predictor.foresee(located.placement, wishes)
         held.callback(give_back_after, count)

@@ -17,6 +17,7 @@ from skipseg.client import Client, ClientError, Item, Job, Problem
 from skipseg.models.durable import write_whole
 from skipseg.models.errors import UsageError
 from skipseg.models.inference.wishes import Wishes
+from skipseg.models.scans.dicom.choice import SeriesChoice
 from skipseg.models.scans.masks import format_of
 from skipseg.models.scans.streams import GZIP_MAGIC
 from skipseg.service.commands.cases import ScanFiles, collect, refuse_overwriting
@@ -38,6 +39,7 @@ class Wanted:
     overlap: float | None
     roi: str | None
     job: str | None
+    choice: SeriesChoice
 
 
 def segment_there(url: str, scans: Sequence[Path], wanted: Wanted) -> None:
@@ -47,7 +49,7 @@ def segment_there(url: str, scans: Sequence[Path], wanted: Wanted) -> None:
     """
     with _told(), Client(url) as client:
         channels = _channels(client, wanted.model)
-        found = collect(scans, channels, wanted.out)
+        found = collect(scans, channels, wanted.out, wanted.choice)
         if is_one_file(wanted.out, wanted.format, len(found)):
             refuse_overwriting(found, [wanted.out])
             _one(client, found[0], channels, wanted)
@@ -96,7 +98,18 @@ def _one(client: Client, scan: ScanFiles, channels: int, wanted: Wanted) -> None
         raise UsageError("--job is for a folder as --out; one scan into one file is no job")
     scan.check_channels(channels)
     format = format_of(wanted.out)
-    mask = client.segment(scan.files, wanted.model, format, tta=wanted.tta, overlap=wanted.overlap, roi=wanted.roi)
+    mask = client.segment(
+        _slices(scan) if scan.is_dicom else scan.files,
+        wanted.model,
+        format,
+        tta=wanted.tta,
+        overlap=wanted.overlap,
+        roi=wanted.roi,
+        series=wanted.choice.series,
+        geometry=wanted.choice.geometry,
+    )
+    for note in mask.notes:
+        print(f"{scan.name}: {note}", file=sys.stderr)
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(wanted.out, _packed_as_called(mask.content, wanted.out))
 
@@ -119,16 +132,28 @@ def _many(client: Client, scans: Sequence[ScanFiles], wanted: Wanted) -> None:
 
 
 def _submitted(client: Client, scans: Sequence[ScanFiles], wanted: Wanted) -> Job:
-    files = {(scan.name.parent / file.name).as_posix(): file for scan in scans for file in scan.files}
+    files = {name: file for scan in scans for name, file in _members(scan).items()}
     if len(files) < sum(len(scan.files) for scan in scans):
         raise UsageError("two scans have the same name; segment them into two folders")
     upload, key = client.upload_scans(files), uuid4().hex
     options = {"format": wanted.format, "tta": wanted.tta, "overlap": wanted.overlap}
+    options |= {"series": wanted.choice.series, "geometry": wanted.choice.geometry}
     try:
         return client.jobs.submit({"upload": upload.id}, wanted.model, key=key, **options)
     except KeyboardInterrupt:  # the order may be there already: sent again under its key it is the same job
         _tell_how_to_come_back(client.jobs.submit({"upload": upload.id}, wanted.model, key=key, **options))
         raise typer.Exit(1) from None
+
+
+def _members(scan: ScanFiles) -> dict[str, Path]:
+    """What a scan's files are called in an archive; of slices nothing is told but their order."""
+    if scan.is_dicom:
+        return {(scan.name / name).as_posix(): file for name, file in _slices(scan).items()}
+    return {(scan.name.parent / file.name).as_posix(): file for file in scan.files}
+
+
+def _slices(scan: ScanFiles) -> dict[str, Path]:
+    return {f"{number:06}.dcm": file for number, file in enumerate(scan.files)}
 
 
 def _again(client: Client, scans: Sequence[ScanFiles], wanted: Wanted, id: str) -> Job:

@@ -12,7 +12,20 @@ from pathlib import Path
 from typing import IO, Any
 
 RESULTS = "results.csv"
-COLUMNS = ("scan", "state", "mask", "format", "model", "backend", "sha256", "seconds", "shape", "spacing_mm", "problem")
+COLUMNS = (
+    "scan",
+    "state",
+    "mask",
+    "format",
+    "model",
+    "backend",
+    "sha256",
+    "seconds",
+    "shape",
+    "spacing_mm",
+    "problem",
+    "notes",
+)
 VOLUME = " mm3"  # ends the names of the columns that follow, one a label
 
 
@@ -31,6 +44,7 @@ class Result:
     shape: str = ""
     spacing_mm: str = ""
     problem: str = ""
+    notes: str = ""  # on how the scan was read, such as that it was resampled
     parked: bool = False  # it brought the process down again and again: in the ledger alone
     volumes_mm3: dict[str, float] = field(default_factory=dict)  # by label name; empty for a picture
 

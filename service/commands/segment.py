@@ -17,9 +17,11 @@ from skipseg.service.commands.options import DataFolder, DeviceName, ModelRefere
 from skipseg.service.commands.progress import bar
 from skipseg.service.commands.segment_options import (
     AsFloats,
+    GeometryName,
     JobId,
     Overlap,
     RoiText,
+    SeriesUid,
     ServerUrl,
     StoredAs,
     Tta,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 def segment(
     model: ModelReference,
-    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans, or folders of scans.")],
+    scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans, or folders of scans or of DICOM.")],
     out: Annotated[Path, typer.Option(help="A folder; or a file, when there is one scan.")],
     format: Annotated[
         str | None, typer.Option(help="nifti, nrrd, mha, png, tiff or json. Default: that of --out, else of the scan.")
@@ -54,6 +56,8 @@ def segment(
     probabilities: AsFloats = False,
     probabilities_as: StoredAs = None,
     uncertainty: Uncertain = False,
+    series: SeriesUid = None,
+    geometry: GeometryName = "strict",
     device: DeviceName = "auto",
     precision: PrecisionName = "fast",
     data: DataFolder = None,
@@ -65,7 +69,9 @@ def segment(
     from skipseg.models.inference.predictor import load_predictor
     from skipseg.models.precision import choose_device, mode_of
     from skipseg.models.registry import open_model
+    from skipseg.models.scans.dicom.choice import SeriesChoice
     from skipseg.models.scans.masks import MASK_FORMATS
+    from skipseg.models.series_rules import with_rules
     from skipseg.service.commands.batch import Batch
     from skipseg.service.commands.cases import collect, refuse_overwriting
     from skipseg.service.commands.written import files_of_one, is_one_file, possible_files
@@ -73,14 +79,15 @@ def segment(
     if format is not None and format not in MASK_FORMATS:
         raise UsageError(f"masks are written as {', '.join(MASK_FORMATS)}; got --format {format}")
     wishes = wishes_of(tta, overlap, roi, probabilities_as or ("float16" if probabilities else None), uncertainty)
+    choice = SeriesChoice(series, geometry)  # type: ignore[arg-type]  # which it checks
     if server is not None or job is not None:
         from skipseg.service.commands.remote import Wanted, refuse_what_servers_decide, segment_there
 
         refuse_what_servers_decide(server, resume, wishes, device, precision, data)
-        return segment_there(server or "", scans, Wanted(model, out, format, tta, overlap, roi, job))
+        return segment_there(server or "", scans, Wanted(model, out, format, tta, overlap, roi, job, choice))
     bundle = open_model(model, open_registry(data))
     wishes.way_for(bundle.plan)  # what the model cannot do is said before anything is read
-    found = collect(scans, len(bundle.plan.channels), out)
+    found = collect(scans, len(bundle.plan.channels), out, with_rules(choice, bundle.plan))
     as_file = is_one_file(out, format, len(found))
     refuse_overwriting(found, files_of_one(out, wishes) if as_file else possible_files(found, out, format, wishes))
     predictor = load_predictor(bundle, choose_device(device), mode_of(precision))
@@ -90,6 +97,7 @@ def segment(
         refuse_two_in_one(found, wishes)
         plan = sha256(bundle.plan.model_dump_json().encode()).hexdigest()
         told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {plan[:6]} {precision} {wishes}".strip()
+        told += " resample" if geometry == "resample" else ""
         _many(found, Batch(predictor, told, out, format, wishes), resume is not False)
     return None
 
@@ -99,16 +107,17 @@ def _one(scan: ScanFiles, predictor: Predictor, out: Path, wishes: Wishes) -> No
     from skipseg.models.memory import memory_permitting
     from skipseg.models.scans.maps import write_maps
     from skipseg.models.scans.masks import without_suffix, write_mask
-    from skipseg.models.scans.reader import read_channels
 
     scan.check_channels(len(predictor.plan.channels))
     with memory_permitting():
-        volume = read_channels(scan.files)
+        volume = scan.read()
         flight = fly_alone(predictor.flight(predictor.prepare(volume, wishes=wishes), wishes=wishes))
         mask = predictor.finish(flight, volume.source)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_mask(mask, out)
     write_maps(predictor.maps(flight, volume.source), without_suffix(out))
+    for note in volume.source.notes:
+        print(f"{scan.name}: {note}", file=sys.stderr)
 
 
 def _many(scans: list[ScanFiles], batch: Batch, resume: bool) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from skipseg.service.commands.cases import ScanFiles
 
 HOW, MORE = "How scans are shown to the network", "Beside each mask"
-THERE = "On a server"
+THERE, DICOM = "On a server", "Of DICOM"
 
 Tta = Annotated[
     bool,
@@ -52,6 +52,24 @@ Uncertain = Annotated[
     bool,
     typer.Option(
         "--uncertainty", help="NAME.uncertainty.nii.gz: entropy, 0 certain to 1 a guess.", rich_help_panel=MORE
+    ),
+]
+SeriesUid = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="UID",
+        help="Of DICOM this series alone; for several channels one for each, with commas between.",
+        rich_help_panel=DICOM,
+    ),
+]
+GeometryName = Annotated[
+    str,
+    typer.Option(
+        "--geometry",
+        metavar="strict|resample",
+        help="resample: interpolate DICOM slices that lie on no regular grid onto one, rather than refuse them.",
+        rich_help_panel=DICOM,
     ),
 ]
 

@@ -71,6 +71,7 @@ class ItemAnswer(Answered):
     seconds: float | None = None
     backend: str | None = None
     volumes_mm3: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
     trust: Trust | None = None
     reused: bool = False
 

@@ -20,9 +20,13 @@ from pydantic import BaseModel, ConfigDict
 from skipseg.models.durable import write_whole
 from skipseg.models.errors import JobConflict, ScanTooLarge, UsageError
 from skipseg.models.scans.archives import Archive
+from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
+from skipseg.models.scans.dicom.found import contents_of
+from skipseg.models.scans.dicom.parts import parts_in
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.reader import is_scan_name, scan_stem
 from skipseg.service.commands.cases import CHANNEL, ScanFiles, collect
+from skipseg.service.commands.series import scans_in
 from skipseg.service.dicom.nodes import Nodes, web_node_named
 from skipseg.service.jobs.orders import Inputs, WebSeries
 from skipseg.service.store.uploads import Upload, UploadStore
@@ -38,6 +42,7 @@ class Item(BaseModel):
     name: str
     files: tuple[str, ...]  # paths; members where ``archive`` is given
     archive: str | None = None
+    is_dicom: bool = False  # the files are the slices of a series, or of a study
     web: WebSeries | None = None  # with its node: what is fetched when it is the item's turn
 
 
@@ -68,30 +73,34 @@ class Finder:
         self.uploads, self.roots, self.most = uploads, [root.resolve() for root in roots], most
         self.nodes = nodes
 
-    def find(self, inputs: Inputs, channels: int) -> ItemList:
+    def find(self, inputs: Inputs, channels: int, choice: SeriesChoice = AS_STORED) -> ItemList:
         """Raises ``UsageError``, ``UploadUnknown``, and what ``Archive`` raises."""
         if inputs.upload is not None:
-            found = self._of_upload(self.uploads.get(inputs.upload), channels)
+            found = self._of_upload(self.uploads.get(inputs.upload), channels, choice)
         elif inputs.uploads is not None:
             found = self._of_uploads([self.uploads.get(id) for id in inputs.uploads], channels)
         elif inputs.dicomweb is not None:
             found = self._of_node(inputs.dicomweb, channels)
         else:
             paths = (inputs.folder,) if inputs.folder is not None else inputs.files or ()
-            found = ItemList(items=tuple(self._on_disk([self._allowed(path) for path in paths], channels)))
+            found = ItemList(items=tuple(self._on_disk([self._allowed(path) for path in paths], channels, choice)))
         if len(found.items) > self.most:
             raise ScanTooLarge(f"a job may have at most {self.most:,} scans; these are {len(found.items):,}")
         return found
 
-    def _of_upload(self, upload: Upload, channels: int) -> ItemList:
+    def _of_upload(self, upload: Upload, channels: int, choice: SeriesChoice) -> ItemList:
         content = self.uploads.content(upload)
         if upload.kind == "file":
             return self._of_uploads([upload], channels)
         with Archive(content) as archive:
             names = [member.name for member in archive.members if is_scan_name(member.name.name)]
-        if not names:
-            raise UsageError("the archive holds no file that is called like a scan, such as case.nii.gz")
-        return ItemList(items=tuple(_grouped(names, str(content), channels)), uploads=(upload.id,))
+            slices = list(_slices(archive, str(content), channels, choice))
+        if not (names or slices):
+            raise UsageError("the archive holds no file that is called like a scan, such as case.nii.gz, and no DICOM")
+        items = (*_grouped(names, str(content), channels), *slices)
+        if len({item.name for item in items}) < len(items):
+            raise UsageError("two scans of the archive would write the same mask; put them into two folders")
+        return ItemList(items=items, uploads=(upload.id,))
 
     def _of_uploads(self, uploads: Sequence[Upload], channels: int) -> ItemList:
         if any(upload.kind == "zip" for upload in uploads):
@@ -112,16 +121,17 @@ class Finder:
         asked = series.model_copy(update={"node": node})
         return ItemList(items=(Item(name=series.series or series.study, files=(), web=asked),))
 
-    def _on_disk(self, paths: Sequence[Path], channels: int) -> Iterator[Item]:
+    def _on_disk(self, paths: Sequence[Path], channels: int, choice: SeriesChoice) -> Iterator[Item]:
         try:
-            scans = collect(paths, channels, out=Path(os.devnull))
+            scans = collect(paths, channels, Path(os.devnull), choice)
         except UsageError:  # its words hold paths
             raise UsageError(
                 "there is no file that is called like a scan, or two scans would write the same mask: name a folder "
                 "that holds scans, and put scans of the same name into folders of their own"
             ) from None
         for scan in scans:
-            yield Item(name=scan.name.as_posix(), files=tuple(str(self._allowed(str(file))) for file in scan.files))
+            files = tuple(str(self._allowed(str(file))) for file in scan.files)
+            yield Item(name=scan.name.as_posix(), files=files, is_dicom=scan.is_dicom)
 
     def _allowed(self, path: str) -> Path:
         """A path with its links followed; no message tells what lies outside the roots."""
@@ -137,24 +147,24 @@ class Finder:
 
 
 @contextmanager
-def files_of(item: Item, scratch: Path, limits: Limits) -> Iterator[ScanFiles]:
+def files_of(item: Item, scratch: Path, limits: Limits, choice: SeriesChoice = AS_STORED) -> Iterator[ScanFiles]:
     """The files of an item on disk, unpacked while the block runs if they lie in an archive.
 
     Raises ``ScanTooLarge`` before anything is unpacked, and what ``Archive`` raises.
     """
     name = PurePath(item.name)
     if item.archive is None:
-        yield ScanFiles(name, tuple(map(Path, item.files)))
+        yield ScanFiles(name, tuple(map(Path, item.files)), item.is_dicom, choice)
         return
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch) as folder, Archive(Path(item.archive)) as archive:
         sizes = {member.name: member.bytes for member in archive.members}
-        for file in item.files:
-            limits.check_bytes(sizes.get(PurePosixPath(file), 0))
+        found = [sizes.get(PurePosixPath(file), 0) for file in item.files]
+        limits.check_bytes(sum(found) if item.is_dicom else max(found))
         unpacked = [Path(folder) / _nameless(file, number) for number, file in enumerate(item.files)]
         for file, to in zip(item.files, unpacked, strict=True):
             archive.unpack(PurePosixPath(file), to)
-        yield ScanFiles(name, tuple(unpacked))
+        yield ScanFiles(name, tuple(unpacked), item.is_dicom, choice)
 
 
 def content_key(sha256: str, model: str, options: str) -> str:
@@ -175,6 +185,16 @@ def _grouped(names: Sequence[PurePosixPath], archive: str, channels: int) -> Ite
         if len(files) > 1 and len(set(numbers)) < len(files):
             raise UsageError("two scans of the archive would write the same mask; put them into two folders")
         yield Item(name=scan, files=tuple(map(str, ordered)), archive=archive)
+
+
+def _slices(archive: Archive, content: str, channels: int, choice: SeriesChoice) -> Iterator[Item]:
+    """The scans that the DICOM members of an archive are, as ``series_of`` finds them on disk."""
+    members = [member.name for member in archive.members]
+    parts = [part for part in parts_in(archive) if not is_scan_name(members[part.number].name)]
+    contents = contents_of(parts, keep_damaged=True)
+    for name, numbers in scans_in(contents, members, channels, choice):
+        files = tuple(str(members[number]) for number in numbers)
+        yield Item(name=name.as_posix(), files=files, archive=content, is_dicom=True)
 
 
 def _resolved(path: str) -> Path | None:
@@ -201,6 +221,8 @@ def _told_apart(names: Sequence[str]) -> list[str]:
 def _nameless(member: str, number: int) -> str:
     """A file name that tells the channel and the kind of file, and nobody's name."""
     path = Path(member)
+    if not is_scan_name(path.name):  # a slice of DICOM, whose name may be anything
+        return f"{number:06}.dcm"
     stem, suffix = scan_stem(path), path.name.removeprefix(scan_stem(path))
     match = CHANNEL.fullmatch(stem)
     return f"scan_{match['channel']}{suffix}" if match else f"scan-{number}{suffix}"

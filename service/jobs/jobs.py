@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
+from skipseg.models.series_rules import with_rules
 from skipseg.service.dicom.nodes import node_named
 from skipseg.service.jobs.database import open_database
 from skipseg.service.jobs.inputs import Finder, ItemList
@@ -61,7 +62,8 @@ class Jobs:
             raise UsageError("series of DICOM nodes are neither fetched nor sent to yet")
         bundle = self.registry.resolve(model).open()
         Wishes(order.overlap, order.tta).way_for(bundle.plan)
-        found = self.finder.find(order.inputs, len(bundle.plan.channels))
+        choice = with_rules(order.choice, bundle.plan)
+        found = self.finder.find(order.inputs, len(bundle.plan.channels), choice)
         job = _job("segment", settled, len(found.items), PRIORITIES[order.priority], owner, key)
         found.write(self.folders.make(job.id))
         return self._queued(job, is_the_same)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from skipseg.models.scans.dicom.choice import GeometryWish, SeriesChoice
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.service.dicom.nodes import NodeName
 from skipseg.service.retraining.order import TrainOrder
@@ -60,6 +61,17 @@ class SegmentOptions(_Asked):
     format: str | None = Field(None, description=f"of the masks: {', '.join(MASK_FORMATS)}; default: the scan's own")
     tta: bool = Field(False, description="show mirrored views as well")
     overlap: float | None = Field(None, ge=0, lt=0.95, description="share of a tile that its neighbour covers again")
+    series: str | None = Field(
+        None, max_length=700, description="of DICOM: the Series Instance UID that is meant, if not every series"
+    )
+    geometry: GeometryWish = Field(
+        "strict", description="resample: interpolate DICOM slices that lie on no regular grid onto one, not refuse them"
+    )
+
+    @property
+    def choice(self) -> SeriesChoice:
+        """Which series of DICOM is read, and how, as far as the order says. Raises ``UsageError``."""
+        return SeriesChoice(self.series, self.geometry)
 
     @model_validator(mode="after")
     def _format_is_known(self) -> Self:

@@ -29,6 +29,7 @@ COLUMNS = (
     "reused",
     "code",
     "problem",
+    "notes",
 )
 COMPRESSED = (".gz", ".png", ".tif")
 FORMULA = ("=", "+", "-", "@", "\t")  # what a spreadsheet would run, were it the beginning of a cell
@@ -114,6 +115,7 @@ def _cells(item: Item, outcome: Outcome, labels: Sequence[str]) -> list[object]:
         "spacing_mm": "x".join(f"{mm:.4g}" for mm in result.spacing_mm or ()),
         "trust": "" if result.trust is None else round(result.trust.score, 4),
         "flags": "" if result.trust is None else "; ".join(result.trust.flags),
+        "notes": "; ".join(result.notes),
         "reused": "yes" if result.reused else "",
     }
     volumes = result.volumes_mm3 or {}

@@ -35,6 +35,7 @@ class ItemResult(BaseModel):
     shape: tuple[int, ...] | None = None
     spacing_mm: tuple[float, ...] | None = None
     volumes_mm3: dict[str, float] | None = None  # by label; None for a picture
+    notes: tuple[str, ...] = ()  # on how the scan was read, such as that it was resampled
     trust: Trust | None = None
     reused: bool = False  # from an earlier job that segmented the same content
     code: str | None = None  # of the problem, for programs

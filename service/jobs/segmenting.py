@@ -15,6 +15,8 @@ from skipseg.models.inference.certainty import Doubt
 from skipseg.models.inference.flight import Flight
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
+from skipseg.models.scans.dicom.choice import SeriesChoice
+from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.commands.cases import ScanFiles
 from skipseg.service.commands.crew import Crew, Departed
@@ -131,15 +133,20 @@ class Segmenting:
         until_it_answers(lambda: self.ledger.record(self.job, outcome))
 
     def _done(self, number: int, item: Item, crew: Crew) -> tuple[ItemResult, str]:
-        with files_of(item, self.folders.scratch(self.job), crew.limits) as scan:
+        with files_of(item, self.folders.scratch(self.job), crew.limits, self._choice(crew)) as scan:
             scan.check_channels(len(crew.predictor.plan.channels))
             sha256 = scan.sha256()
             content = content_key(sha256, self.model, self._options())
             found = self._found(number, content) if self.order.reuse else None
             return found or self._segmented(number, scan, crew), content
 
+    def _choice(self, crew: Crew) -> SeriesChoice:
+        return with_rules(self.order.choice, crew.predictor.plan)
+
     def _options(self) -> str:
-        return self.order.model_dump_json(include={"format", "tta", "overlap"})
+        told = {"format", "tta", "overlap"}  # and of DICOM what is asked for, so that keys of before stay the same
+        asked = {name for name in ("series", "geometry") if getattr(self.order, name) not in (None, "strict")}
+        return self.order.model_dump_json(include=told | asked)
 
     def _found(self, number: int, content: str) -> ItemResult | None:
         earlier = until_it_answers(lambda: self.ledger.find(content))
@@ -175,6 +182,7 @@ class Segmenting:
             shape=tuple(mask.geometry.shape),
             spacing_mm=None if volumes is None else tuple(float(mm) for mm in mask.geometry.spacing),
             volumes_mm3=None if volumes is None else {label: round(mm3, 3) for label, mm3 in volumes.items()},
+            notes=departed.source.notes,
             trust=trust_in(mask, doubt.entropy, manifest.training.ranges),
         )
 

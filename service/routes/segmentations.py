@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from skipseg.models.inference.backends.choice import Choice
 from skipseg.models.inference.wishes import Wishes
+from skipseg.models.scans.dicom.choice import GeometryWish, SeriesChoice
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.models.scans.roi import Roi
 from skipseg.service.beside import UNCERTAINTY, Part, as_form, parse_beside
@@ -59,6 +60,22 @@ RoiText = Annotated[
         json_schema_extra={"examples": ["2:18,:,3:", "10:60,0:40"]},
     ),
 ]
+SeriesUid = Annotated[
+    str | None,
+    Query(
+        max_length=700,
+        description="of DICOM: the Series Instance UID that is meant; for several channels one each, with commas",
+    ),
+]
+GeometryName = Annotated[
+    GeometryWish,
+    Query(description="`resample`: interpolate DICOM slices that lie on no regular grid onto one, not refuse them"),
+]
+
+
+def choice_of(series: SeriesUid = None, geometry: GeometryName = "strict") -> SeriesChoice:
+    """What the query says of which series is read; raises ``UsageError``."""
+    return SeriesChoice(series, geometry)
 
 
 def wishes_of(tta: Tta = False, overlap: Overlap = None, roi: RoiText = None) -> Wishes:
@@ -79,7 +96,8 @@ BODY = {
                             "type": "array",
                             "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
-                            "description": "the scan; for a model with several channels one part a channel, in order",
+                            "description": "the scan; for a model with several channels one part a channel, in "
+                            "order; of DICOM one file, or a zip of a series or a study",
                         }
                     },
                 }
@@ -120,6 +138,7 @@ async def segment(
     beside: Beside = None,
     *,
     wishes: Annotated[Wishes, Depends(wishes_of)],
+    choice: Annotated[SeriesChoice, Depends(choice_of)],
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Everything that can be refused without the scan is refused before the upload is read."""
@@ -136,9 +155,9 @@ async def segment(
         async with server.models.hold(model) as loaded:
             record.stages.add("queue", perf_counter() - asked)
             record.model = loaded.version.reference
-            mask = await server.segmenter.segment(scans, loaded.predictor, wishes, wanted, record)
-            choice = loaded.predictor.choice
-        return _as_response(mask, record.model, choice, record.stages.header())
+            mask = await server.segmenter.segment(scans, loaded.predictor, wishes, wanted, record, choice)
+            backend = loaded.predictor.choice
+        return _as_response(mask, record.model, backend, record.stages.header())
 
     async with uploaded_scans(request, server.settings.limits) as scans:
         return await unless_gone(request, segmented)
@@ -151,6 +170,10 @@ def _as_response(mask: WrittenMask, reference: str, choice: Choice | None, timin
         "Server-Timing": timing,
         "Content-Disposition": f'attachment; filename="mask{mask.suffix}"',
     }
+    if mask.series:
+        headers["X-Skipseg-Series"] = mask.series
+    if mask.notes:
+        headers["X-Skipseg-Notes"] = "; ".join(mask.notes)
     if mask.beside:
         content, media_type = as_form([Part("mask", mask.content, mask.media_type, mask.suffix), *mask.beside])
         return Response(content, media_type=media_type, headers={**headers, "Content-Disposition": "inline"})

@@ -24,6 +24,7 @@ def choices_of(training: TrainingPlan) -> str:
         "spacing": plan.spacing or AS_STORED,
         "crop_to_content": plan.crop_to_content,
         "normalisation": {channel.name: _normalisation(channel) for channel in plan.channels},
+        "series": {channel.name: series for channel in plan.channels if (series := _series(channel))},
         "patch": plan.tile,
         "overlap": plan.overlap,
         "cleanup": plan.cleanup,
@@ -46,6 +47,10 @@ def _normalisation(channel: Channel) -> dict[str, Any]:
     if channel.clip_percent is not None:
         return {"method": "robust", "clip_percent": channel.clip_percent}
     return {"method": "zscore"}
+
+
+def _series(channel: Channel) -> dict[str, Any]:
+    return channel.model_dump(include={"modality", "description"})
 
 
 def _compact(fields: dict[str, Any]) -> str:

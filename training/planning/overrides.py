@@ -16,7 +16,7 @@ from skipseg.models.networks.kit import Activation
 from skipseg.models.networks.norms import Norm
 from skipseg.models.networks.recipes import NetworkKind
 from skipseg.models.networks.skips import KindOfSkip
-from skipseg.models.plan import CleanUp
+from skipseg.models.plan import LONGEST_DESCRIPTION, MODALITY, CleanUp
 
 Normalisation = Literal["zscore", "robust", "fixed"]
 Steps = tuple[Annotated[int, Field(ge=1, le=7)], ...]
@@ -61,6 +61,15 @@ class ChannelChoice(BaseModel):
         return self
 
 
+class SeriesOfChannel(BaseModel):
+    """Which DICOM series of a study a channel is, when scans come as DICOM."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    modality: Annotated[str, Field(pattern=MODALITY)] | None = None
+    description: Annotated[str, Field(min_length=1, max_length=LONGEST_DESCRIPTION)] | None = None
+
+
 class Overrides(BaseModel):
     """Every choice a file may hold; None leaves it to the planner."""
 
@@ -72,6 +81,7 @@ class Overrides(BaseModel):
     spacing: tuple[Annotated[float, Field(ge=1e-3, le=1e3)], ...] | Literal["as stored"] | None = None  # mm
     crop_to_content: bool | None = None
     normalisation: dict[str, ChannelChoice] = Field(default_factory=dict)
+    series: dict[str, SeriesOfChannel] = Field(default_factory=dict)  # by channel
     patch: tuple[Count, ...] | None = None
     overlap: Annotated[float, Field(ge=0, lt=0.95)] | None = None
     cleanup: dict[str, CleanUp] = Field(default_factory=dict)  # by label name; the planner itself never asks for any
@@ -129,8 +139,9 @@ class Overrides(BaseModel):
         if len({depth for depth in depths.values() if depth}) > 1:
             told = ", ".join(f"{name} has {depth}" for name, depth in depths.items() if depth)
             raise _wrong(next(name for name, depth in depths.items() if depth), f"needs one entry a resolution; {told}")
-        if unknown := sorted(self.normalisation.keys() - set(channels)):
-            raise _wrong("normalisation", f"names the channel {unknown[0]!r}; there are {', '.join(channels)}")
+        for name in ("normalisation", "series"):
+            if unknown := sorted(getattr(self, name).keys() - set(channels)):
+                raise _wrong(name, f"names the channel {unknown[0]!r}; there are {', '.join(channels)}")
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise ``UsageError`` for a label that the dataset does not have."""
@@ -180,7 +191,8 @@ def _told(problem: ValidationError) -> str:
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
         known = ", ".join(name for name in Overrides.model_fields if name != "about")
         return f"there is no field {field!r}; known are {known}"
-    named = (int, str) if field in ("normalisation", "cleanup") else (int,)  # other names are of kinds that were tried
+    by_name = field in ("normalisation", "series", "cleanup")
+    named = (int, str) if by_name else (int,)  # other names are of kinds that were tried
     where = "".join(f"[{part}]" for part in first["loc"][1:] if isinstance(part, named))
     told = first["msg"].removeprefix("Value error, ")
     return f"{field}{where}: {told[:1].lower() + told[1:]}; got {str(first['input'])[:60]}"

@@ -139,7 +139,7 @@ def _planned(
     flips = mirrored(fingerprint) if given.flips is None else given.flips
     plan = Plan(
         dimensions=fingerprint.dimensions,
-        channels=tuple(_channel(channel, given.normalisation.get(channel.name)) for channel in fingerprint.channels),
+        channels=tuple(_channel(channel, given) for channel in fingerprint.channels),
         orientation=orientation,
         spacing=chosen.grid.spacing,
         crop_to_content=cropped(fingerprint, given),
@@ -164,7 +164,13 @@ def _planned(
     )
 
 
-def _channel(measured: ChannelIntensities, choice: ChannelChoice | None) -> Channel:
+def _channel(measured: ChannelIntensities, given: Overrides) -> Channel:
+    """Normalised, and found among DICOM series, as a person says."""
+    series, found = given.series.get(measured.name), _normalised(measured, given.normalisation.get(measured.name))
+    return found if series is None else found.model_copy(update=series.model_dump())
+
+
+def _normalised(measured: ChannelIntensities, choice: ChannelChoice | None) -> Channel:
     """As a person says, or else: CT alike everywhere, all else by each scan's own values, without wild ones."""
     if choice is None:
         method = "fixed" if measured.is_ct else "robust" if measured.outliers.maximum > WILD else "zscore"

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydicom import Dataset
+from pydicom.uid import UID
 
-from skipseg.models.errors import ScanCorrupt, ScanFormatUnknown
+from skipseg.models.errors import ScanCorrupt, ScanError, ScanFormatUnknown
 from skipseg.models.scans.dicom.parse import damage_told, is_dicom, lacks_preamble, read_header
 from skipseg.models.scans.dicom.parts import Part
 
@@ -90,27 +91,34 @@ class Contents:
 
     series: tuple[Series, ...]
     others: int
-    unplaced: int  # of the others: images that do not tell where they lie
+    unplaced: int = 0  # of the others: images that do not tell where they lie
+    damaged: tuple[Part, ...] = ()  # of the others: DICOM that cannot be read, any of which may be a slice
 
     @property
     def files(self) -> int:
         return sum(len(series.images) for series in self.series) + self.others
 
 
-def contents_of(parts: Iterable[Part]) -> Contents:
+def contents_of(parts: Iterable[Part], keep_damaged: bool = False) -> Contents:
     """Look at every file. Raises ``ScanCorrupt`` for DICOM that is damaged, ``ScanFormatUnknown`` for what is not read.
 
-    A damaged file might be a slice of what is wanted, so it is never passed over.
+    A damaged file might be a slice of what is wanted, so it is never passed over: with ``keep_damaged`` it is told.
     """
     by_series: dict[str, list[Found]] = {}
-    others = unplaced = 0
+    others, unplaced, damaged = 0, 0, list[Part]()
     for part in parts:
-        image = look_at(part)
+        try:
+            image = look_at(part)
+        except ScanError:
+            if not keep_damaged:
+                raise
+            damaged.append(part)
+            image = False
         if isinstance(image, Found):
             by_series.setdefault(image.series, []).append(image)
         else:
             others, unplaced = others + 1, unplaced + image
-    return Contents(tuple(Series(tuple(images)) for images in by_series.values()), others, unplaced)
+    return Contents(tuple(Series(tuple(images)) for images in by_series.values()), others, unplaced, tuple(damaged))
 
 
 def look_at(part: Part) -> Found | bool:
@@ -129,8 +137,8 @@ def look_at(part: Part) -> Found | bool:
 
 def _image(part: Part, dataset: Dataset, has_pixels: bool) -> Found | bool:
     modality = str(dataset.get("Modality", ""))
-    kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID", "")
-    is_image = "Rows" in dataset or str(getattr(kind, "name", "")).endswith("Image Storage")
+    kinds = dataset.get("SOPClassUID"), dataset.file_meta.get("MediaStorageSOPClassUID")
+    is_image = "Rows" in dataset or any(UID(kind or "").name.endswith("Image Storage") for kind in kinds)
     if modality in NO_SCANS or not (has_pixels or is_image):
         return False
     if not has_pixels or "Rows" not in dataset:

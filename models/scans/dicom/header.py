@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SeriesHeader:
     """The ``Source.header`` of a volume that was read from DICOM. It names a patient: it is never logged nor stored.
 
@@ -20,6 +20,7 @@ class SeriesHeader:
     resampled: str | None = None  # what was done to get a regular grid, in words; None: the voxels are the stored ones
     ignored: int = 0  # files beside it that were not used: other series, no images, no DICOM
     lossy: bool = False  # its pixels were compressed with a loss, now or before
+    beside: tuple[SeriesHeader, ...] = ()  # of the other channels, each a series of its own
 
     @property
     def study(self) -> str:
@@ -43,12 +44,15 @@ class SeriesHeader:
         return tuple(str(one.SOPInstanceUID) for one in self.slices)
 
     @property
+    def read(self) -> str:
+        """The UIDs of all series that were read, with commas between."""
+        return ",".join(one.series for one in (self, *self.beside))
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What whoever gets the mask should know of how its scan was read; nothing of it names anybody."""
-        found = []
-        if self.resampled:
-            found.append(f"resampled: {self.resampled}")
-        if self.lossy:
+        found = [f"resampled: {one.resampled}" for one in (self, *self.beside) if one.resampled]
+        if any(one.lossy for one in (self, *self.beside)):
             found.append("its pixels were compressed with a loss")
         if self.ignored:
             found.append(f"{self.ignored} files beside the series were not used")

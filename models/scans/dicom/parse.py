@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import pydicom.config
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import data_element_generator, read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -28,6 +28,7 @@ warnings.filterwarnings("ignore", module=r"pydicom\..*")
 
 DAMAGE = (
     AttributeError,
+    BytesLengthException,
     EOFError,
     IndexError,
     InvalidDicomError,

@@ -27,6 +27,7 @@ HEAD = 132  # bytes that tell DICOM from all else
 class Part:
     """One file: its size, its first bytes, and the way to all of them."""
 
+    number: int  # among the files of its source, from 0
     size: int  # in bytes
     head: Callable[[], bytes]
     open: Callable[[], BinaryIO]
@@ -46,23 +47,28 @@ def parts_of(source: DicomSource, limits: Limits) -> Iterator[list[Part]]:
     if isinstance(source, bytes) or (isinstance(source, Path) and not source.is_dir()):
         limits.check_bytes(byte_count(source))
         if not is_zip(starts_with(source, HEAD)):
-            yield [_file(source)]
+            yield [_file(0, source)]
             return
         most = ArchiveLimits(MOST_FILES, STUDY * limits.file_bytes, MOST_RATIO)
         with Archive(source, most) as archive:
-            yield [
-                Part(member.bytes, partial(archive.read, member.name, HEAD), partial(_member, archive, member.name))
-                for member in archive.members
-            ]
+            yield parts_in(archive)
         return
     files = sorted(path for path in source.rglob("*") if path.is_file()) if isinstance(source, Path) else list(source)
     if len(files) > MOST_FILES:
         raise ScanTooLarge(f"a folder may hold at most {MOST_FILES:,} files; this one holds {len(files):,}")
-    yield [_file(path) for path in files]
+    yield [_file(number, path) for number, path in enumerate(files)]
 
 
-def _file(source: ScanSource) -> Part:
-    return Part(byte_count(source), partial(starts_with, source, HEAD), partial(open_source, source))
+def parts_in(archive: Archive) -> list[Part]:
+    """The members of a zip, in their order, readable as long as it is open."""
+    return [
+        Part(number, member.bytes, partial(archive.read, member.name, HEAD), partial(_member, archive, member.name))
+        for number, member in enumerate(archive.members)
+    ]
+
+
+def _file(number: int, source: ScanSource) -> Part:
+    return Part(number, byte_count(source), partial(starts_with, source, HEAD), partial(open_source, source))
 
 
 def _member(archive: Archive, name: PurePosixPath) -> BinaryIO:

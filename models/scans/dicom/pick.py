@@ -23,11 +23,17 @@ def pick(contents: Contents, choice: SeriesChoice) -> Series:
         return _only(wanted, contents.series, "the series that was asked for is not among these")
     there = [series for series in contents.series if not series.is_localizer] or list(contents.series)
     rule = choice.rules[0] if choice.rules else SeriesRule()
-    fitting = [series for series in there if _has_modality(series, rule)]
-    if len(fitting) > 1:
-        fitting = [series for series in fitting if _is_described(series, rule)]
+    fitting = that_fit(there, rule)
     said = "" if not rule.says_something else f" that fits the model's channel ({_in_words(rule)})"
     return _only(fitting, there, f"{len(fitting) or 'none'} of these is the series{said}")
+
+
+def that_fit(there: Sequence[Series], rule: SeriesRule) -> list[Series]:
+    """Those of the rule's modality; where they are several, those of them with its description."""
+    fitting = [series for series in there if rule.modality in (None, series.modality)]
+    if len(fitting) < 2 or rule.description is None:
+        return fitting
+    return [series for series in fitting if rule.description.casefold() in series.description.casefold()]
 
 
 def refuse_nothing(contents: Contents) -> None:
@@ -51,14 +57,6 @@ def _only(wanted: Sequence[Series], there: Sequence[Series], problem: str) -> Se
     listed = "; ".join(series.told for series in there[:MOST_TOLD])
     more = f" and {len(there) - MOST_TOLD} more" if len(there) > MOST_TOLD else ""
     raise ScanUnusable(f"{problem}: {listed}{more}; name one by its UID (series=UID), or send it alone")
-
-
-def _has_modality(series: Series, rule: SeriesRule) -> bool:
-    return rule.modality is None or series.modality == rule.modality
-
-
-def _is_described(series: Series, rule: SeriesRule) -> bool:
-    return rule.description is None or rule.description.casefold() in series.description.casefold()
 
 
 def _in_words(rule: SeriesRule) -> str:

@@ -6,6 +6,7 @@ Highest in memory are the headers, the voxels, and the pixels of one file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from skipseg.models.scans.dicom.choice import SeriesChoice
 from skipseg.models.scans.dicom.found import Contents, Series, contents_of
 from skipseg.models.scans.dicom.grid import Stack, check_step, geometry_of, stacked, twins, without
 from skipseg.models.scans.dicom.header import SeriesHeader
-from skipseg.models.scans.dicom.parse import read_header
+from skipseg.models.scans.dicom.parse import damage_told, read_header
 from skipseg.models.scans.dicom.parts import DicomSource, parts_of
 from skipseg.models.scans.dicom.pick import pick
 from skipseg.models.scans.dicom.pixels import check_pixels, is_lossy, values_of
@@ -37,7 +38,16 @@ def read_dicom(source: DicomSource, limits: Limits, choice: SeriesChoice) -> Vol
         channels = max(len(choice.named), len(choice.rules), 1)
         chosen = [pick(contents, choice.of_channel(number)) for number in range(channels)]
         _refuse_one_twice(chosen)
-        return stack([read_series(series, contents, limits, choice) for series in chosen])
+        return together([read_series(series, contents, limits, choice) for series in chosen])
+
+
+def together(volumes: list[Volume]) -> Volume:
+    """The channels of one scan, whose header keeps those of all; raises ``ScanUnusable`` for different grids."""
+    whole = stack(volumes)
+    first, *beside = (volume.source.header for volume in volumes)
+    used = sum(len(header.slices) for header in beside)
+    header = replace(first, beside=tuple(beside), ignored=first.ignored - used) if beside else first
+    return replace(whole, source=replace(whole.source, header=header))
 
 
 def read_series(series: Series, contents: Contents, limits: Limits, choice: SeriesChoice) -> Volume:
@@ -45,15 +55,17 @@ def read_series(series: Series, contents: Contents, limits: Limits, choice: Seri
     images = series.without_localizers().images
     _check_size(images[0].size, len(images), sum(image.part.size for image in images), limits)
     headers = [(image.part, read_header(image.part)[0]) for image in images]
+    with damage_told():
+        lossy = any(is_lossy(header) for _, header in headers)
     for _, header in headers:
         check_pixels(header)
     planes = _without_twins(stacked(planes_of(headers)))
-    ignored = contents.files - len(images)
+    ignored = contents.files - len({id(plane.header) for plane in planes.planes})
     if choice.geometry == "resample" and len(planes.planes) > 1 and (irregular := _is_irregular(planes)):
         voxels, geometry = regridded(planes, limits)
-        return _volume(voxels, geometry, planes, ignored, irregular)
+        return _volume(voxels, geometry, _header(planes, ignored, lossy, irregular))
     geometry = geometry_of(planes)
-    return _volume(_filled(planes, geometry), geometry, planes, ignored, None)
+    return _volume(_filled(planes, geometry), geometry, _header(planes, ignored, lossy, None))
 
 
 def _refuse_one_twice(chosen: Sequence[Series]) -> None:
@@ -104,17 +116,14 @@ def _filled(planes: Stack, geometry: Geometry) -> NDArray[np.float32]:
     return voxels
 
 
-def _volume(
-    voxels: NDArray[np.float32], geometry: Geometry, planes: Stack, ignored: int, resampled: str | None
-) -> Volume:
-    require_finite(voxels)
+def _header(planes: Stack, ignored: int, lossy: bool, resampled: str | None) -> SeriesHeader:
     first = planes.planes[0]
-    several = first.frame is not None
-    header = SeriesHeader(
-        slices=(first.header,) if several else tuple(plane.header for plane in planes.planes),
-        frames=tuple((plane.frame or 0) + 1 for plane in planes.planes) if several else None,
-        resampled=resampled,
-        ignored=ignored,
-        lossy=any(is_lossy(plane.header) for plane in planes.planes),
-    )
+    if first.frame is None:
+        return SeriesHeader(tuple(plane.header for plane in planes.planes), None, resampled, ignored, lossy)
+    frames = tuple((plane.frame or 0) + 1 for plane in planes.planes)
+    return SeriesHeader((first.header,), frames, resampled, ignored, lossy)
+
+
+def _volume(voxels: NDArray[np.float32], geometry: Geometry, header: SeriesHeader) -> Volume:
+    require_finite(voxels)
     return Volume(voxels.transpose(2, 1, 0)[None], geometry, Source("dicom", header))

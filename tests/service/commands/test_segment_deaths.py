@@ -14,6 +14,7 @@ import pytest
 from bundles import small_bundle
 from servers import PATIENCE_S, environment
 
+from skipseg.models.errors import UsageError
 from skipseg.models.inference.predictor import Predictor
 from skipseg.service.commands.batch import Batch
 from skipseg.service.commands.cases import collect
@@ -120,6 +121,14 @@ def test_a_scan_that_was_being_done_again_when_the_process_died_is_not_taken_for
     die(out, "a")
     run(predictor, scans, out)
     assert (out / "a.nii.gz").stat().st_mtime_ns > made
+
+
+def test_a_ledger_that_is_none_is_said_and_left_alone(predictor, scans, tmp_path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LEDGER).write_bytes(b"no database at all" * 100)
+    with pytest.raises(UsageError, match="cannot be opened"):
+        run(predictor, scans, tmp_path / "out")
+    assert (tmp_path / "out" / LEDGER).read_bytes() == b"no database at all" * 100
 
 
 @pytest.mark.slow

@@ -60,6 +60,7 @@ def wrong(tmp_path):
             lambda t: t.plan.cleanup == {"a": CleanUp(keep_largest=True, fill_holes_mm3=20)},
         ),
         ({"learning_rate": 1e-3, "whole_batch_dice": True}, lambda t: t.learning_rate == 1e-3 and t.whole_batch_dice),
+        ({"series": {"MR": {"modality": "MR"}}}, lambda t: t.plan.channels[0].modality == "MR"),
         ({"normalisation": {"MR": "robust"}}, lambda t: t.plan.channels[0].clip_percent == (0.5, 99.5)),
         (
             {"normalisation": {"MR": {"method": "fixed", "low": 0, "high": 9}}},
@@ -122,6 +123,8 @@ def test_toml_is_read_too(tmp_path):
         ({"strides": [[1, 1], [2, 2]]}, ["strides", "3 numbers"]),
         ({"kernels": [[2, 3, 3]] * 4}, ["kernels", "odd"]),
         ({"normalisation": {"T7": "zscore"}}, ["normalisation", "'T7'", "MR"]),
+        ({"series": {"T7": {"modality": "MR"}}}, ["series", "'T7'", "MR"]),
+        ({"series": {"MR": {"modality": "mr scan"}}}, ["series[MR]"]),
         ({"normalisation": {"MR": "histogram"}}, ["normalisation", "zscore"]),
         ({"normalisation": {"MR": {"method": "zscore", "low": 2}}}, ["normalisation[MR]", "belong to"]),
         ({"normalisation": {"MR": {"method": "fixed", "low": 9, "high": 0}}}, ["channel MR", "low", "9 and 0"]),
