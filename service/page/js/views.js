@@ -2,4 +2,5 @@
 
 export const VIEWS = [
   { name: "segment", title: "Segment", load: () => import("./views/segment.js") },
+  { name: "correct", title: "Correct", load: () => import("./views/correct.js") },
 ];
