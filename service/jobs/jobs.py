@@ -11,7 +11,7 @@ from time import time
 
 from pydantic import BaseModel
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
@@ -47,8 +47,8 @@ class Jobs:
         self.folders = JobFolders(settings.jobs)
         self.finder = Finder(uploads, settings.allowed_roots, settings.max_items, settings.dicom_nodes)
         self.queue = Queue(url)
-        self.settings, self.supervisor = settings, Supervisor(settings)
-        if self.ledger.open_jobs() or self.queue.has_messages() or self.deliveries.has_pending():
+        self.settings, self.supervisor = settings, Supervisor(settings, self._has_work)
+        if self._has_work():
             self.supervisor.need()
 
     def submit(self, order: SegmentOrder, model: str, owner: str | None, key: str | None) -> Job:
@@ -79,6 +79,13 @@ class Jobs:
         job = _job("train", order, 1, PRIORITIES["normal"], owner, key)
         self.folders.make(job.id)
         return self._queued(job, lambda kept: kept.order == job.order)
+
+    def _has_work(self) -> bool:
+        """Whether a worker is needed; not while the database is away, which would have nothing for it."""
+        try:
+            return bool(self.ledger.open_jobs()) or self.queue.has_messages() or self.deliveries.has_pending()
+        except SQLAlchemyError:
+            return False
 
     def _of_key(self, owner: str | None, key: str | None, is_the_same: Callable[[Job], bool]) -> Job | None:
         """The job of an order that was sent before, even if what it was made of has expired by now."""
