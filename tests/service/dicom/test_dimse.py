@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dicom_series
 import pytest
-from own_certificate import certificate_for
+from certificates import Authority
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from pynetdicom import AE, evt
 
@@ -83,11 +83,12 @@ def test_a_node_that_does_not_listen_is_away(file: Path) -> None:
 
 
 def test_over_tls_only_a_node_that_somebody_vouches_for_gets_anything(file: Path, tmp_path: Path) -> None:
-    files = certificate_for("localhost", tmp_path)
+    authority = Authority(tmp_path / "authority")
+    files = authority.issue("localhost")
     with node(tls=files) as (archive, came):
         secured = archive.model_copy(update={"tls": True})
         with pytest.raises(NodeAway):
             store(secured, "SKIPSEG", file)
         assert came == []
-        store(secured.model_copy(update={"ca_file": files[0]}), "SKIPSEG", file)
+        store(secured.model_copy(update={"ca_file": authority.cert}), "SKIPSEG", file)
     assert len(came) == 1

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from own_certificate import certificate_for
+from certificates import Authority
 
 from skipseg.models.errors import ScanTooLarge, ScanUnusable, SkipsegError
 from skipseg.models.scans.dicom.choice import SeriesRule
@@ -165,11 +165,12 @@ def test_an_answer_that_lacks_what_it_should_have_is_no_series(found: bytes) -> 
 
 
 def test_a_node_whose_certificate_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    files = certificate_for("localhost", tmp_path)
+    authority = Authority(tmp_path / "authority")
+    files = authority.issue("localhost")
     with answering(lambda path: (200, {}, b"[]"), files) as url:
         with pytest.raises(NodeRefused, match="certificate"):
             series_of(url)
-        assert series_of(url, ca_file=files[0]) == []
+        assert series_of(url, ca_file=authority.cert) == []
 
 
 def listed(uid: str, modality: str = "MR", description: str = "") -> Listed:
