@@ -22,8 +22,8 @@ class PlaneGrid:
     """Parallel planes of one size, one above the other along the normal.
 
     ``row`` and ``column`` are the unit vectors along which the column index and the row index grow; ``position`` is the
-    centre of the first voxel of the first plane, and ``step`` leads to the next one. A scan's header is rounded, so they
-    need not stand at right angles to the last digit; ``upright`` is the same grid where they do.
+    centre of the first voxel of the first plane, and ``step`` leads to the next one. Headers are rounded, so they need
+    not stand at right angles to the last digit; ``upright`` is the same grid where they do.
     """
 
     rows: int
