@@ -2,4 +2,5 @@
 
 export const VIEWS = [
   { name: "segment", title: "Segment", load: () => import("./views/segment.js") },
+  { name: "jobs", title: "Jobs", load: () => import("./views/jobs.js") },
 ];
