@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from skipseg.models.durable import settle_tree
 from skipseg.models.errors import BundleError
+from skipseg.models.fewer_tiles import FewerTiles
 from skipseg.models.labels import Labels
 from skipseg.models.networks.ensemble import build_ensemble
 from skipseg.models.networks.recipe import MOST_WEIGHTS
@@ -109,6 +110,7 @@ class BundleManifest(BaseModel):
     plan: Plan
     training: TrainingRecord
     members: int = Field(default=1, ge=1, le=MOST_MEMBERS)  # networks that answer as one
+    fewer_tiles: FewerTiles | None = None  # what was proven of a smaller overlap; None: nothing was
     metrics: dict[str, float | None] = Field(default_factory=dict)  # on cases kept out, see ``training.measured``
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
@@ -121,6 +123,14 @@ class BundleManifest(BaseModel):
         if labels is not None and (unknown := plan.cleanup.keys() - {label.name for label in labels.foreground}):
             raise ValueError(f"cleanup names {sorted(unknown)[0]!r}, which is none of its labels")
         return plan
+
+    @field_validator("fewer_tiles")
+    @classmethod
+    def _is_less_than_planned(cls, fewer: FewerTiles | None, others: ValidationInfo) -> FewerTiles | None:
+        plan = others.data.get("plan")
+        if fewer is not None and plan is not None and fewer.overlap >= plan.overlap:
+            raise ValueError(f"its overlap must lie below the plan's {plan.overlap:g}, got {fewer.overlap:g}")
+        return fewer
 
     @field_validator("members")
     @classmethod
@@ -137,6 +147,7 @@ class Bundle:
 
     folder: Path
     manifest: BundleManifest
+    registered: tuple[str, int] | None = None  # the name and the version under which a registry gave it
 
     @property
     def plan(self) -> Plan:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
@@ -53,7 +53,7 @@ class ModelVersion:
 
     def open(self) -> Bundle:
         """The verified bundle; raises ``BundleError``."""
-        return load_bundle(self.folder)
+        return replace(load_bundle(self.folder), registered=(self.name, self.version))
 
 
 class Registry:
@@ -222,6 +222,7 @@ class Found:
 
     folder: Path
     version: int | None = None
+    name: str | None = None  # in the registry
 
 
 def find_model(reference: str, registry: Registry) -> Found:
@@ -231,9 +232,11 @@ def find_model(reference: str, registry: Registry) -> Found:
     if "/" in reference or "\\" in reference:
         raise ModelUnknown("there is no bundle in that folder: expected bundle.json and weights.safetensors")
     model = registry.resolve(reference)
-    return Found(model.folder, model.version)
+    return Found(model.folder, model.version, model.name)
 
 
 def open_model(reference: str, registry: Registry) -> Bundle:
     """The verified bundle that a folder's path or a registry reference stands for; a folder goes first."""
-    return load_bundle(find_model(reference, registry).folder)
+    found = find_model(reference, registry)
+    known_as = None if found.name is None or found.version is None else (found.name, found.version)
+    return replace(load_bundle(found.folder), registered=known_as)

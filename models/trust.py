@@ -22,6 +22,7 @@ from scipy.ndimage import find_objects
 from scipy.ndimage import label as components
 
 from skipseg.models.labels import Label
+from skipseg.models.scans.maker import Trust as Trust
 from skipseg.models.scans.volume import Mask
 
 Range = tuple[float, float]
@@ -51,18 +52,6 @@ class Ranges(_Frozen):
     orientation: str | None  # of the axes of ``spacing``; None: as stored
     spacing: tuple[Range, Range, Range] | None  # mm; None: pictures
     labels: dict[str, LabelRange]
-
-
-class Trust(_Frozen):
-    """The score, its four shares, and what is unusual in plain words."""
-
-    score: float  # 0 .. 1
-    certainty: float
-    pieces: float = 1.0
-    size: float = 1.0
-    spacing: float = 1.0
-    entropy: float | None = None  # None: nothing was found
-    flags: tuple[str, ...] = ()
 
 
 def trust_in(mask: Mask, entropy: float | None, ranges: Ranges | None) -> Trust:

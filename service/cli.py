@@ -29,6 +29,7 @@ from skipseg.service.commands import (
     serve,
     study,
     train,
+    tune,
     worker,
 )
 
@@ -50,6 +51,7 @@ app.command()(study.study)
 app.command()(segment.segment)
 app.command()(serve.serve)
 app.command()(worker.worker)
+models.app.command()(tune.tune)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(bench.app, name="bench")

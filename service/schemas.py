@@ -95,6 +95,7 @@ class LoadedModel(Answered):
     backend: str
     precision: str
     batch: int  # tiles at once, at most
+    overlap: float  # of neighbouring tiles: the plan's, or less where the model proves that less will do
     difference: float | None  # of its logits from those of torch in fp32, as a share; None: it is that
     reason: str
 

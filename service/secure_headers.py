@@ -28,6 +28,8 @@ TOLD = (
     "X-Request-Id",
     "X-Skipseg-Backend",
     "X-Skipseg-Model",
+    "X-Skipseg-Notes",
+    "X-Skipseg-Series",
 )
 
 

@@ -24,14 +24,14 @@ from skipseg.models.preprocess import Located, fill, locate
 from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.maps import SUFFIX, coarse, encode_map
-from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_suffix
+from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_file, mask_suffix, own_format
 from skipseg.models.scans.reader import read_channels
-from skipseg.models.scans.summary import summarise
 from skipseg.models.scans.volume import Mask, Source
 from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.beside import SUMMARY, UNCERTAINTY, Part
 from skipseg.service.line import Line
+from skipseg.service.readers import Readers, Size
 from skipseg.service.record import RequestRecord, Stages
 from skipseg.service.room import Room
 from skipseg.service.uploads import source_of
@@ -48,7 +48,7 @@ class WrittenMask:
     suffix: str
     beside: tuple[Part, ...] = ()
     series: str = ""  # of DICOM: the UID of what was read
-    notes: tuple[str, ...] = ()  # on how the scan was read
+    notes: tuple[str, ...] = ()  # how the scan was read, and what the file lacks
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Wanted:
     @property
     def judged(self) -> bool:
         """Whether somebody reads how far the mask may be trusted."""
-        return self.format == "json" or SUMMARY in self.beside
+        return self.format in ("json", "dicom-sr") or SUMMARY in self.beside
 
 
 class Segmenter:
@@ -71,7 +71,7 @@ class Segmenter:
         self.engine, self.line, self.room = engine, line, room
         self.limits = limits
         self._limiter = CapacityLimiter(threads)
-        self._reading = asyncio.Semaphore(threads)  # scans that are in memory but have no share of the room yet
+        self._readers = Readers(threads, engine.seconds_left)
 
     async def segment(
         self,
@@ -92,12 +92,15 @@ class Segmenter:
         way, stages = _Way(predictor, wishes, self.limits, wanted, record, choice), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:
-                async with self._reading:
+                size, asked = way.size(scans), perf_counter()
+                async with self._readers.turn(size):
+                    stages.add("queue", perf_counter() - asked)
                     source, located = await self._in_thread(stages, partial(way.open, scans))
                     count = predictor.foresee(located.placement, wishes)
                     await held.enter_async_context(self.room.hold(count))
-                flight = await self._in_thread(stages, partial(way.depart, located))
-                del located  # it holds the scan, which nobody needs any more
+                    flight = await self._in_thread(stages, partial(way.depart, located))
+                    del located  # it holds the scan, which nobody needs any more
+                    held.enter_context(self._readers.ahead(flight, size))
                 await self._fly(flight, stages)
                 return await self._in_thread(stages, partial(way.arrive, flight, source, count))
 
@@ -121,6 +124,13 @@ class _Way:
     record: RequestRecord
     choice: SeriesChoice
 
+    def size(self, scans: list[UploadFile]) -> Size | None:
+        """About how much work it is; None where a roi decides that."""
+        if self.wishes.roi is not None:
+            return None
+        count = sum(scan.size or 0 for scan in scans)
+        return Size(self.predictor.backend, self.predictor.way(self.wishes), count)
+
     def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
         with self.record.stages.measure("read"):
             volume = read_channels([source_of(scan) for scan in scans], self.limits, self.choice)
@@ -142,22 +152,22 @@ class _Way:
         return written
 
     def _written(self, mask: Mask, flight: Flight, source: Source) -> WrittenMask:
-        name, beside = self.wanted.format or mask.source.format, []
-        numbers = self._numbers(mask, flight) if self.wanted.judged else b""
+        name, beside = self.wanted.format or own_format(mask.source), []
+        if self.wanted.judged:
+            mask = self._judged(mask, flight)
         if SUMMARY in self.wanted.beside:
-            beside.append(Part(SUMMARY, numbers, "application/json", ".json"))
+            form = MASK_FORMATS["json"]
+            beside.append(Part(SUMMARY, encode_mask(mask, form.name), form.media_type, form.suffix))
         if UNCERTAINTY in self.wanted.beside:
             form = MASK_FORMATS["nifti"]
             maps = self.predictor.maps(flight, source)
             beside += [Part(one.name, encode_map(coarse(one)), form.media_type, SUFFIX) for one in maps]
-        content = numbers if name == "json" else encode_mask(mask, name)
-        media_type, suffix = MASK_FORMATS[name].media_type, mask_suffix(mask, name)
-        return WrittenMask(content, media_type, suffix, tuple(beside), source.series, source.notes)
+        file, media_type, suffix = mask_file(mask, name), MASK_FORMATS[name].media_type, mask_suffix(mask, name)
+        return WrittenMask(file.content, media_type, suffix, tuple(beside), source.series, file.notes)
 
-    def _numbers(self, mask: Mask, flight: Flight) -> bytes:
+    def _judged(self, mask: Mask, flight: Flight) -> Mask:
         doubt = next(sink for sink in flight.sinks if isinstance(sink, Doubt))
-        trust = trust_in(mask, doubt.entropy, self.predictor.bundle.manifest.training.ranges)
-        return (summarise(mask, trust).model_dump_json(indent=2) + "\n").encode()
+        return mask.judged(trust_in(mask, doubt.entropy, self.predictor.bundle.manifest.training.ranges))
 
 
 def _queued(stages: Stages, work: Callable[[], Result]) -> Callable[[], Result]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skipseg import __version__
 from skipseg.models.bundle import Bundle
 from skipseg.models.cleanup import cleaned
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.backends.choice import Choice, choose
 from skipseg.models.inference.backends.eager import Eager
-from skipseg.models.inference.flight import Flight, Priority, fly_alone
+from skipseg.models.inference.flight import Flight, Priority, Way, fly_alone
 from skipseg.models.inference.foresight import foresee
 from skipseg.models.inference.own_grid import OwnGrid
 from skipseg.models.inference.probabilities import Probabilities
@@ -27,6 +29,7 @@ from skipseg.models.labels import Labels
 from skipseg.models.precision import Mode, Precision, choose_device, fastest_precision
 from skipseg.models.preprocess import Placement, Prepared, prepare
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
+from skipseg.models.scans.maker import Maker
 from skipseg.models.scans.maps import Map
 from skipseg.models.scans.volume import Mask, Source, Volume
 
@@ -48,6 +51,7 @@ class Predictor:
         *,
         backend: Backend | None = None,
         choice: Choice | None = None,
+        overlap: float | None = None,
     ) -> None:
         self.bundle, self.plan = bundle, bundle.plan
         if backend is None:
@@ -56,6 +60,7 @@ class Predictor:
         self.backend = backend
         self._processor: Backend | None = None
         self.choice = choice  # why this backend; None: the caller's own
+        self.overlap = overlap  # of tiles, where less than the plan's is proven to do; None: the plan's
 
     def segment(self, volume: Volume, look: Look | None = None) -> Mask:
         """The mask of a volume, on the volume's own grid.
@@ -75,10 +80,20 @@ class Predictor:
         """The volume, or the roi that is wished, on the network's grid, normalised."""
         return prepare(volume, self.plan, limits, wishes.roi)
 
+    def way(self, wishes: Wishes = AS_PLANNED) -> Way:
+        """How scans are shown to the network; raises as ``Wishes.way_for`` does."""
+        return wishes.way_for(self.plan, self.overlap)
+
+    def told(self, wishes: Wishes = AS_PLANNED) -> str:
+        """What runs the network, for the record of a mask, such as ``openvino bf16, overlap 0``."""
+        overlap = self.way(wishes).overlap
+        backend = str(self.choice or f"{self.backend.name} {self.backend.precision}")
+        return backend if overlap == self.plan.overlap else f"{backend}, overlap {overlap:g}"
+
     def foresee(self, placement: Placement, wishes: Wishes = AS_PLANNED) -> int:
         """Bytes that a scan with this placement holds at most on its way; raises as ``flight`` does."""
         plan = self.plan
-        return foresee(placement, wishes.way_for(plan), len(plan.channels), wishes, bool(plan.cleanup))
+        return foresee(placement, self.way(wishes), len(plan.channels), wishes, bool(plan.cleanup))
 
     def flight(
         self,
@@ -101,7 +116,7 @@ class Predictor:
                 found.append(Uncertainty(where))
             return [*found, *(make() for make in more)]
 
-        return Flight(prepared.image, wishes.way_for(self.plan), self.backend, sinks, priority, self._spare())
+        return Flight(prepared.image, self.way(wishes), self.backend, sinks, priority, self._spare())
 
     def finish(self, flight: Flight, source: Source) -> Mask:
         """What a flight arrives at, for a scan from ``source``: cleaned class indices turned to the labels' values."""
@@ -110,7 +125,14 @@ class Predictor:
         geometry, rules = found.placement.geometry, self.plan.cleanup
         asked = {index: rules[label.name] for index, label in enumerate(labels.all) if label.name in rules}
         classes = cleaned(found.result(), asked, geometry.voxel_volume if source.has_millimetres else 1.0)
-        return Mask(valued(classes, labels), geometry, source, labels)
+        return Mask(valued(classes, labels), geometry, source, labels, self.maker)
+
+    @property
+    def maker(self) -> Maker:
+        """What its masks say of where they come from."""
+        manifest = self.bundle.manifest
+        name, version = self.bundle.registered or (manifest.name, None)
+        return Maker(name, version, manifest.weights_sha256, __version__)
 
     def maps(self, flight: Flight, source: Source) -> list[Map]:
         """The maps that were wished of a flight: probabilities, uncertainty."""
@@ -132,9 +154,16 @@ class Predictor:
 
 
 def load_predictor(bundle: Bundle, device: torch.device, mode: Mode) -> Predictor:
-    """A bundle on the fastest backend that answers as the reference does, self-tested and warm."""
+    """A bundle on the fastest backend that answers as the reference does, self-tested and warm.
+
+    ``fast`` takes the smaller overlap of tiles that the bundle proves, if it does; ``exact`` the plan's.
+    """
     backend, choice = choose(bundle.network(), bundle.plan, device, mode)
-    return Predictor(bundle, backend=backend, choice=choice)
+    fewer = bundle.manifest.fewer_tiles if mode == "fast" else None
+    if fewer is None:
+        return Predictor(bundle, backend=backend, choice=choice)
+    told = replace(choice, reason=f"{choice.reason}; {fewer}")
+    return Predictor(bundle, backend=backend, choice=told, overlap=fewer.overlap)
 
 
 def valued(classes: Indices, labels: Labels) -> Indices:

@@ -33,14 +33,18 @@ class Wishes:
         wished = {"probabilities": self.probabilities is not None, "uncertainty": self.uncertainty}
         return tuple(name for name, asked in wished.items() if asked)
 
-    def way_for(self, plan: Plan) -> Way:
-        """How a scan is shown to a network; raises ``UsageError`` for views that it has not learned to see."""
+    def way_for(self, plan: Plan, proven: float | None = None) -> Way:
+        """How a scan is shown to a network; raises ``UsageError`` for views that it has not learned to see.
+
+        ``proven``: an overlap that was seen to do as well as the plan's, for masks of views that are not mirrored.
+        """
         if self.tta and not plan.mirrored_axes:
             raise UsageError(
                 "tta shows a model mirrored views, and this one was trained without any (or before bundles told): they "
                 "would be new to it; leave tta out, or train with flips (docs/plan.md)"
             )
-        return Way.of(plan, self.overlap, plan.mirrored_axes if self.tta else ())
+        overlap = proven if self.overlap is None and not self.tta else self.overlap
+        return Way.of(plan, overlap, plan.mirrored_axes if self.tta else ())
 
     def __str__(self) -> str:
         """Those that differ from the default, such as ``overlap=0.5, tta``."""

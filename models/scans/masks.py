@@ -1,6 +1,7 @@
 """Masks to files: on the scan's own grid, by default in the scan's own format.
 
-Equal masks are equal bytes: no times, no names, no text of the scan's header.
+Equal masks are equal bytes: no times, no names, no text of the scan's header. DICOM alone must have the day, and the
+patient that its scan names; there equal masks have equal UIDs.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class MaskFormat:
     media_type: str
 
 
+DICOM = "application/dicom"
 MASK_FORMATS: dict[str, MaskFormat] = {
     form.name: form
     for form in (
@@ -44,8 +46,27 @@ MASK_FORMATS: dict[str, MaskFormat] = {
         MaskFormat("png", ".png", "image/png"),
         MaskFormat("tiff", ".tif", "image/tiff"),
         MaskFormat("json", ".json", "application/json"),
+        MaskFormat("dicom-seg", ".dcm", DICOM),
+        MaskFormat("dicom-seg-labelmap", ".dcm", DICOM),
+        MaskFormat("dicom-sr", ".dcm", DICOM),
+        MaskFormat("rtstruct", ".dcm", DICOM),
     )
 }
+DICOM_FORMATS = tuple(form.name for form in MASK_FORMATS.values() if form.media_type == DICOM)  # for DICOM scans alone
+_OWN = {"dicom": "dicom-seg"}  # scans whose masks have another format than they
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask's bytes, and what whoever gets them should know: how the scan was read, and what the file lacks."""
+
+    content: bytes
+    notes: tuple[str, ...] = ()
+
+
+def own_format(source: Source) -> str:
+    """The format of a mask whose scan was stored that way, when no other is asked for."""
+    return _OWN.get(source.format, source.format)
 
 
 def encode_mask(mask: Mask, format: str | None = None) -> bytes:
@@ -54,29 +75,45 @@ def encode_mask(mask: Mask, format: str | None = None) -> bytes:
     Labels are stored as uint8, or as uint16 where one is above 255. Raises ``UsageError`` for an unknown format and
     for a format that cannot hold the mask.
     """
-    return _ENCODERS[_known(format or mask.source.format)](mask, _compressed(mask))
+    return mask_file(mask, format).content
+
+
+def mask_file(mask: Mask, format: str | None = None) -> MaskFile:
+    """As ``encode_mask``, with what there is to say of it."""
+    return _encoded(mask, _known(format or own_format(mask.source)), _compressed(mask))
 
 
 def mask_suffix(mask: Mask, format: str | None = None) -> str:
     """How the name of the mask's file ends: ``.nii`` for the mask of a plain NIfTI scan, else the format's suffix."""
-    name = _known(format or mask.source.format)
+    name = _known(format or own_format(mask.source))
     return ".nii" if name == "nifti" and not _compressed(mask) else MASK_FORMATS[name].suffix
 
 
-def write_mask(mask: Mask, path: Path, format: str | None = None) -> None:
-    """Write a mask's file whole or not at all; the folder must exist.
+def write_mask(mask: Mask, path: Path, format: str | None = None) -> tuple[str, ...]:
+    """Write a mask's file whole or not at all, and give what there is to say of it; the folder must exist.
 
     Without a ``format`` the path's suffix decides, or else the scan's own format. A NIfTI file is compressed exactly
     if its name says so, because other programs believe the name.
     """
-    name = _known(format or format_of(path) or mask.source.format)
-    data = _ENCODERS[name](mask, not path.name.lower().endswith(".nii"))
+    name = _known(format or format_of(path) or own_format(mask.source))
+    file = _encoded(mask, name, not path.name.lower().endswith(".nii"))
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        part.write_bytes(data)
+        part.write_bytes(file.content)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    return file.notes
+
+
+def _encoded(mask: Mask, name: str, compressed: bool) -> MaskFile:
+    told = mask.source.notes
+    if name not in DICOM_FORMATS:
+        return MaskFile(_ENCODERS[name](mask, compressed), told)
+    from skipseg.models.scans.dicom.written.file import written  # highdicom takes a second to import
+
+    file = written(mask, name)
+    return MaskFile(file.content, (*told, *file.notes))
 
 
 def _known(name: str) -> str:
@@ -86,7 +123,7 @@ def _known(name: str) -> str:
 
 
 def format_of(path: Path) -> str | None:
-    """The format that a mask file's name stands for, or None when it is no mask's name."""
+    """The format that a mask file's name stands for, the first of those that share it; None for no mask's name."""
     if path.name.lower().endswith((".nii", ".nii.gz")):
         return "nifti"
     suffix = path.suffix.lower().replace(".tiff", ".tif")

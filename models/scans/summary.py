@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.labels import Label
+from skipseg.models.scans.maker import Trust
 from skipseg.models.scans.volume import Mask
-from skipseg.models.trust import Trust
 
 
 class LabelSize(BaseModel):
@@ -42,8 +42,8 @@ class MaskSummary(BaseModel):
     trust: Trust | None = None  # None: nobody looked at the network's scores
 
 
-def summarise(mask: Mask, trust: Trust | None = None) -> MaskSummary:
-    """Count the voxels of every label and give their volumes."""
+def summarise(mask: Mask) -> MaskSummary:
+    """Count the voxels of every label and give their volumes, and the trust where the mask was judged."""
     counts, volumes, geometry = mask.counts(), mask.volumes_mm3(), mask.geometry
     return MaskSummary(
         labels=tuple(_size(label, counts, volumes) for label in mask.labels.foreground),
@@ -53,7 +53,7 @@ def summarise(mask: Mask, trust: Trust | None = None) -> MaskSummary:
             orientation=geometry.orientation,
             affine=tuple(tuple(row) for row in geometry.affine.tolist()),
         ),
-        trust=trust,
+        trust=None if mask.maker is None else mask.maker.trust,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.labels import Labels
 from skipseg.models.scans.geometry import Geometry, as_millimetres
+from skipseg.models.scans.maker import Maker, Trust
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,21 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Label values (X, Y, Z) as uint8 or uint16 on the grid of the scan they answer."""
+    """Label values (X, Y, Z) as uint8 or uint16 on the grid of the scan they answer, and who made them, where known."""
 
     voxels: NDArray[np.unsignedinteger]
     geometry: Geometry
     source: Source
     labels: Labels
+    maker: Maker | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.geometry.shape:
             raise ScanUnusable(f"mask {self.voxels.shape} does not lie on the grid {self.geometry.shape}")
+
+    def judged(self, trust: Trust) -> Mask:
+        """The same mask, whose maker says how far it may be trusted; one of no known maker stays as it is."""
+        return self if self.maker is None else replace(self, maker=replace(self.maker, trust=trust))
 
     def counts(self) -> dict[str, int]:
         """Voxels per label name, background left out."""

@@ -83,7 +83,7 @@ class Inference:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, raw readings too."""
-        ratios = {name: self.ways[name].ratio for name in ("fast", "exact")}
+        ratios = {name: self.ways[name].ratio for name in ("fast", "exact", "fewer")}
         return {"bench": "inference", "ratios": ratios, **asdict(self)}
 
 

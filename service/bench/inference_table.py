@@ -24,6 +24,11 @@ BLENDING = (
     "near the border of the scan, where tiles of an untrained network contradict one another."
 )
 
+FEWER = (
+    "Fewer tiles are not the same work: that a network segments as well with less overlap must be proven "
+    "(skipseg models tune), and cannot be of random weights."
+)
+
 
 def print_inference(found: Inference) -> None:
     """Everything but the raw readings, on standard output."""
@@ -66,8 +71,8 @@ def _notes(found: Inference) -> list[str]:
     peaks = ", ".join(f"{peak.library} {peak.precision} {peak.gflops:.4g}" for peak in found.peaks)
     shares = ", ".join(f"{share:.1%}" for share in found.label_shares)
     why = [
-        f"{ways()[name][0]}: ready after {one.ready.seconds:.3g} s, {gigabytes(one.ready.memory_bytes)} at most until "
-        f"then; {one.ready.reason}"
+        f"{ways()[name][0]}: {one.readings[0].tiles} tiles; ready after {one.ready.seconds:.3g} s, "
+        f"{gigabytes(one.ready.memory_bytes)} at most until then; {one.ready.reason}"
         for name, one in found.ways.items()
     ]
     scored = f"Dice: the mean over {found.scored_cases} cases." if found.scored_cases else ""
@@ -75,6 +80,7 @@ def _notes(found: Inference) -> list[str]:
         f"Peak of matrix products in GFLOP/s: {peaks}; shares are of the best of the same type.",
         f"Shares of the labels, by MONAI in fp32: {shares}.",
         BLENDING,
+        FEWER,
         *why,
         *([scored] if scored else []),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from skipseg.models.bundle import Bundle
 from skipseg.models.inference.flight import fly_alone
 from skipseg.models.inference.predictor import load_predictor, valued
 from skipseg.models.inference.restore import restore
+from skipseg.models.inference.wishes import Wishes
 from skipseg.models.precision import Mode, Precision, autocast, mode_of
 from skipseg.models.preprocess import Placement, Prepared, prepare
 from skipseg.models.scans.geometry import Geometry
@@ -74,23 +76,28 @@ class Monais:
 
 
 class Ours:
-    """A scan in flight, on the backend that the self-test chose."""
+    """A scan in flight, on the backend that the self-test chose; with the plan's overlap, unless with less."""
 
-    def __init__(self, bundle: Bundle, device: torch.device, mode: Mode) -> None:
-        self.predictor = load_predictor(bundle, device, mode)
+    def __init__(self, bundle: Bundle, device: torch.device, mode: Mode, overlap: float | None = None) -> None:
+        unproven = bundle.manifest.model_copy(update={"fewer_tiles": None})  # the overlap is what is said here
+        self.predictor = load_predictor(replace(bundle, manifest=unproven), device, mode)
         assert self.predictor.choice is not None
+        self.wishes = Wishes(overlap=bundle.plan.overlap if overlap is None else overlap)
         self.backend, self.reason = self.predictor.backend.name, self.predictor.choice.reason
+        self.reason += "" if overlap is None else f"; tiles overlap by {overlap:g}"
         self.precision = self.predictor.backend.precision
         self.tiles = 0
 
     def labels(self, image: Tensor) -> Values:
-        placement = as_it_is(image)
-        flight = self.predictor.flight(Prepared(image, placement))
-        self.tiles = flight.tiles_left
-        return self.predictor.finish(fly_alone(flight), Source("nifti")).voxels
+        return self._finished(Prepared(image, as_it_is(image)), Source("nifti")).voxels
 
     def segment(self, volume: Volume) -> Mask:
-        return self.predictor.segment(volume)
+        return self._finished(self.predictor.prepare(volume), volume.source)
+
+    def _finished(self, prepared: Prepared, source: Source) -> Mask:
+        flight = self.predictor.flight(prepared, wishes=self.wishes)
+        self.tiles = flight.tiles_left
+        return self.predictor.finish(fly_alone(flight), source)
 
 
 def ways() -> dict[str, tuple[str, bool]]:
@@ -100,14 +107,23 @@ def ways() -> dict[str, tuple[str, bool]]:
         "monai_bf16": ("MONAI, bf16 autocast", False),
         "exact": ("skipseg, exact", True),
         "fast": ("skipseg, fast", True),
+        "fewer": ("skipseg, fast, fewer tiles", True),
     }
 
 
 def make_ready(name: str, bundle: Bundle, device: torch.device) -> Way:
     """One of ``ways`` by its name."""
+    if name == "fewer":
+        return Ours(bundle, device, "fast", fewest(bundle))
     if name in ("exact", "fast"):
         return Ours(bundle, device, mode_of(name))
     return Monais(bundle, device, "fp32" if name == "monai_fp32" else "bf16")
+
+
+def fewest(bundle: Bundle) -> float:
+    """The overlap of tiles that the bundle proves; none, where it proves nothing."""
+    fewer = bundle.manifest.fewer_tiles
+    return 0.0 if fewer is None else fewer.overlap
 
 
 def as_it_is(image: Tensor) -> Placement:

@@ -134,4 +134,4 @@ class Mask:
     backend: str
     request_id: str
     series: str = ""  # of DICOM: the UID of the series that was read; of several channels one each, with commas
-    notes: tuple[str, ...] = ()  # on how the scan was read, such as that it was resampled
+    notes: tuple[str, ...] = ()  # how the scan was read, and what the mask's file lacks

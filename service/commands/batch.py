@@ -124,7 +124,7 @@ class Batch:
             path = self.out / scan.name.with_name(scan.name.name + mask_suffix(mask, self.format))
             path.parent.mkdir(parents=True, exist_ok=True)
             write_maps(self.predictor.maps(departed.flight, departed.source), self.out / scan.name)
-            write_mask(mask, path, self.format)
+            notes = write_mask(mask, path, self.format)
             for written in (*(map_path(self.out / scan.name, name) for name in self.wishes.maps), path, path.parent):
                 settle(written)  # what the ledger says is done is there after a power cut
             seconds, volumes = perf_counter() - departed.began, mask.volumes_mm3()
@@ -134,12 +134,12 @@ class Batch:
             model=self.model,
             mask=str(path.relative_to(self.out)),
             format=self.format or "",
-            backend=str(self.predictor.choice or ""),
+            backend=self.predictor.told(self.wishes),
             sha256=departed.sha256,
             seconds=round(seconds, 3),
             shape="x".join(map(str, mask.geometry.shape)),
             spacing_mm="" if volumes is None else _spacing(mask),
-            notes="; ".join(departed.source.notes),
+            notes="; ".join(notes),
             volumes_mm3={name: round(volume, 3) for name, volume in (volumes or {}).items()},
         )
 

@@ -97,7 +97,7 @@ def _one(client: Client, scan: ScanFiles, channels: int, wanted: Wanted) -> None
     if wanted.job is not None:
         raise UsageError("--job is for a folder as --out; one scan into one file is no job")
     scan.check_channels(channels)
-    format = format_of(wanted.out)
+    format = wanted.format or format_of(wanted.out)
     mask = client.segment(
         _slices(scan) if scan.is_dicom else scan.files,
         wanted.model,

@@ -44,7 +44,7 @@ class Result:
     shape: str = ""
     spacing_mm: str = ""
     problem: str = ""
-    notes: str = ""  # on how the scan was read, such as that it was resampled
+    notes: str = ""  # what whoever gets the mask should know
     parked: bool = False  # it brought the process down again and again: in the ledger alone
     volumes_mm3: dict[str, float] = field(default_factory=dict)  # by label name; empty for a picture
 

@@ -42,7 +42,11 @@ def segment(
     scans: Annotated[list[Path], typer.Argument(metavar="SCAN...", help="Scans, or folders of scans or of DICOM.")],
     out: Annotated[Path, typer.Option(help="A folder; or a file, when there is one scan.")],
     format: Annotated[
-        str | None, typer.Option(help="nifti, nrrd, mha, png, tiff or json. Default: that of --out, else of the scan.")
+        str | None,
+        typer.Option(
+            help="nifti, nrrd, mha, png, tiff or json; of a DICOM scan dicom-seg, dicom-seg-labelmap, dicom-sr or "
+            "rtstruct too. Default: that of --out, else of the scan."
+        ),
     ] = None,
     resume: Annotated[
         bool | None,
@@ -92,17 +96,18 @@ def segment(
     refuse_overwriting(found, files_of_one(out, wishes) if as_file else possible_files(found, out, format, wishes))
     predictor = load_predictor(bundle, choose_device(device), mode_of(precision))
     if as_file:
-        _one(found[0], predictor, out, wishes)
+        _one(found[0], predictor, out, format, wishes)
     else:
         refuse_two_in_one(found, wishes)
-        plan = sha256(bundle.plan.model_dump_json().encode()).hexdigest()
+        fewer = "" if predictor.overlap is None else f" overlap={predictor.overlap}"
+        plan = sha256(f"{bundle.plan.model_dump_json()}{fewer}".encode()).hexdigest()
         told = f"{bundle.manifest.name} {bundle.manifest.weights_sha256[:12]} {plan[:6]} {precision} {wishes}".strip()
         told += " resample" if geometry == "resample" else ""
         _many(found, Batch(predictor, told, out, format, wishes), resume is not False)
     return None
 
 
-def _one(scan: ScanFiles, predictor: Predictor, out: Path, wishes: Wishes) -> None:
+def _one(scan: ScanFiles, predictor: Predictor, out: Path, format: str | None, wishes: Wishes) -> None:
     from skipseg.models.inference.flight import fly_alone
     from skipseg.models.memory import memory_permitting
     from skipseg.models.scans.maps import write_maps
@@ -114,10 +119,9 @@ def _one(scan: ScanFiles, predictor: Predictor, out: Path, wishes: Wishes) -> No
         flight = fly_alone(predictor.flight(predictor.prepare(volume, wishes=wishes), wishes=wishes))
         mask = predictor.finish(flight, volume.source)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_mask(mask, out)
-    write_maps(predictor.maps(flight, volume.source), without_suffix(out))
-    for note in volume.source.notes:
+    for note in write_mask(mask, out, format):
         print(f"{scan.name}: {note}", file=sys.stderr)
+    write_maps(predictor.maps(flight, volume.source), without_suffix(out))
 
 
 def _many(scans: list[ScanFiles], batch: Batch, resume: bool) -> None:

@@ -35,7 +35,7 @@ def is_one_file(out: Path, format: str | None, scans: int) -> bool:
     named = None if out.is_dir() else format_of(out)
     if named and scans > 1:
         raise UsageError(f"--out {out} is one file, but there are {scans} scans; name a folder")
-    if named and format not in (None, named):
+    if named and format is not None and MASK_FORMATS[format].suffix != MASK_FORMATS[named].suffix:
         raise UsageError(
             f"--out {out} is called like a {named} file, but --format says {format}; name one of them alone"
         )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from skipseg.models.durable import settle, write_whole
-from skipseg.models.scans.masks import encode_mask, mask_suffix
+from skipseg.models.scans.masks import mask_file, mask_suffix
 from skipseg.models.scans.volume import Mask
 from skipseg.models.trust import Trust
 
@@ -35,11 +36,21 @@ class ItemResult(BaseModel):
     shape: tuple[int, ...] | None = None
     spacing_mm: tuple[float, ...] | None = None
     volumes_mm3: dict[str, float] | None = None  # by label; None for a picture
-    notes: tuple[str, ...] = ()  # on how the scan was read, such as that it was resampled
+    notes: tuple[str, ...] = ()  # how the scan was read, and what the mask's file lacks
     trust: Trust | None = None
     reused: bool = False  # from an earlier job that segmented the same content
     code: str | None = None  # of the problem, for programs
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A mask's file in a job's folder."""
+
+    name: str
+    suffix: str
+    sha256: str
+    notes: tuple[str, ...]
 
 
 class JobFolders:
@@ -65,13 +76,13 @@ class JobFolders:
         """For what is unpacked; anything in it may be deleted once the job has ended."""
         return self.folder(job) / "scratch"
 
-    def publish(self, job: str, item: int, mask: Mask, format: str | None) -> tuple[str, str, str]:
-        """Write a mask and give its file's name, its suffix and its sha256; equal masks are one file."""
-        content, suffix = encode_mask(mask, format), mask_suffix(mask, format)
-        digest = hashlib.sha256(content).hexdigest()
+    def publish(self, job: str, item: int, mask: Mask, format: str | None) -> Published:
+        """Write a mask; equal files are one file."""
+        file, suffix = mask_file(mask, format), mask_suffix(mask, format)
+        digest = hashlib.sha256(file.content).hexdigest()
         name = f"{item:06}-{digest[:12]}{suffix}"
-        write_whole(self.mask(job, name), content)
-        return name, suffix, digest
+        write_whole(self.mask(job, name), file.content)
+        return Published(name, suffix, digest, file.notes)
 
     def share(self, job: str, name: str, with_job: str, item: int) -> str:
         """Give a mask of one job to another; raises ``OSError`` when it is not there any more."""

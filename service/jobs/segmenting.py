@@ -168,22 +168,22 @@ class Segmenting:
         predictor, manifest = crew.predictor, crew.predictor.bundle.manifest
         mask = predictor.finish(departed.flight, departed.source)
         doubt = next(sink for sink in departed.flight.sinks if isinstance(sink, Doubt))
-        volumes = mask.volumes_mm3()
-        name, suffix, digest = self.folders.publish(self.job, number, mask, self.order.format)
+        trust, volumes = trust_in(mask, doubt.entropy, manifest.training.ranges), mask.volumes_mm3()
+        file = self.folders.publish(self.job, number, mask.judged(trust), self.order.format)
         return ItemResult(
             model=self.model,
-            mask=name,
-            mask_suffix=suffix,
-            mask_sha256=digest,
+            mask=file.name,
+            mask_suffix=file.suffix,
+            mask_sha256=file.sha256,
             sha256=departed.sha256,
             weights_sha256=manifest.weights_sha256,
-            backend=str(predictor.choice or ""),
+            backend=predictor.told(crew.wishes),
             seconds=round(perf_counter() - departed.began, 3),
             shape=tuple(mask.geometry.shape),
             spacing_mm=None if volumes is None else tuple(float(mm) for mm in mask.geometry.spacing),
             volumes_mm3=None if volumes is None else {label: round(mm3, 3) for label, mm3 in volumes.items()},
-            notes=departed.source.notes,
-            trust=trust_in(mask, doubt.entropy, manifest.training.ranges),
+            trust=trust,
+            notes=file.notes,
         )
 
 

@@ -78,6 +78,7 @@ def _chosen(loaded: Loaded) -> LoadedModel:
         backend=choice.backend,
         precision=choice.precision,
         batch=choice.batch,
+        overlap=loaded.predictor.way().overlap,
         difference=choice.difference,
         reason=choice.reason,
     )

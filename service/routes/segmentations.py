@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from skipseg.models.inference.backends.choice import Choice
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.scans.dicom.choice import GeometryWish, SeriesChoice
 from skipseg.models.scans.masks import MASK_FORMATS
@@ -156,17 +155,17 @@ async def segment(
             record.stages.add("queue", perf_counter() - asked)
             record.model = loaded.version.reference
             mask = await server.segmenter.segment(scans, loaded.predictor, wishes, wanted, record, choice)
-            backend = loaded.predictor.choice
+            backend = loaded.predictor.told(wishes)
         return _as_response(mask, record.model, backend, record.stages.header())
 
     async with uploaded_scans(request, server.settings.limits) as scans:
         return await unless_gone(request, segmented)
 
 
-def _as_response(mask: WrittenMask, reference: str, choice: Choice | None, timing: str) -> Response:
+def _as_response(mask: WrittenMask, reference: str, backend: str, timing: str) -> Response:
     headers = {
         "X-Skipseg-Model": reference,
-        "X-Skipseg-Backend": str(choice),
+        "X-Skipseg-Backend": backend,
         "Server-Timing": timing,
         "Content-Disposition": f'attachment; filename="mask{mask.suffix}"',
     }

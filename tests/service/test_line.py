@@ -24,7 +24,7 @@ from skipseg.service.disconnect import unless_gone
 from skipseg.service.line import Line
 from skipseg.service.record import RequestRecord
 from skipseg.service.room import Room
-from skipseg.service.segmentation import Segmenter
+from skipseg.service.segmentation import Segmenter, Wanted
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_scan_whose_client_left_before_its_turn_never_runs(line: Line, tmp_pat
         request = Request({"type": "http"}, _disconnects_after(left))
         upload = UploadFile(_file(scan), size=len(scan))
         asked = asyncio.create_task(
-            unless_gone(request, lambda: segmenter.segment([upload], predictor, AS_PLANNED, None, record))
+            unless_gone(request, lambda: segmenter.segment([upload], predictor, AS_PLANNED, Wanted(), record))
         )
         while engine.in_flight < 2 and not asked.done():
             await asyncio.sleep(0.01)

@@ -19,6 +19,7 @@ def test_a_client_that_takes_anything_gets_the_scans_own_format(accept: str | No
         ("IMAGE/TIFF", "tiff"),
         ("image/*", "png"),
         ("application/json;q=0.9, application/x-nrrd", "nrrd"),
+        ("application/dicom", "dicom-seg"),
         ("text/html, application/json;q=0.5", "json"),
         ("application/json;q=0, application/x-nrrd;q=0.1", "nrrd"),
     ],

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from collector import collecting
 from dicom_series import series, stored
+from job_calls import finished, upload
 from mutations import mutants, zip_of
 from pydicom import Dataset
 from scan_files import mha, nifti, nrrd, png, png_chunk, zipped
@@ -88,6 +89,7 @@ class Aftermath:
     """Of a server that was sent all of it, and has ended."""
 
     good: list[httpx.Response]
+    job: list[httpx.Response]
     others: list[httpx.Response]
     metrics: str
     log: bytes
@@ -103,9 +105,10 @@ def aftermath(serving_copy: Callable, tmp_path_factory: pytest.TempPathFactory) 
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         environment.setenv("TMPDIR", str(uploads))
         with serving_copy(data, log_level="debug") as server, server.client() as client:
-            good, others = list(good_scans(client)), [*damaged_scans(client), *odd_requests(client)]
+            good, job = list(good_scans(client)), list(job_of_a_series(client))
+            others = [*damaged_scans(client), *odd_requests(client)]
             metrics = client.get("/metrics").text
-    return Aftermath(good, others, metrics, server.log.read_bytes(), data, uploads, collector.bodies)
+    return Aftermath(good, job, others, metrics, server.log.read_bytes(), data, uploads, collector.bodies)
 
 
 def good_scans(client: httpx.Client) -> Iterator[httpx.Response]:
@@ -116,6 +119,16 @@ def good_scans(client: httpx.Client) -> Iterator[httpx.Response]:
         yield post(client, "small", zip_of_series(told_in_dicom()), format=format)
     for picture in (told_in_png(), told_in_tiff()):
         yield post(client, "flat", picture)
+
+
+def job_of_a_series(client: httpx.Client) -> Iterator[httpx.Response]:
+    """All that a job tells of a series; what was uploaded is kept as it was sent, and is deleted at the end."""
+    sent = upload(client, zip_of_series(told_in_dicom(), "study/image"))
+    job = finished(client, {"upload": sent}, format="nifti")
+    assert job["state"] == "succeeded", job
+    for part in ("", "/items", "/events", "/results.csv", "/results.zip"):
+        yield client.get(f"/v1/jobs/{job['id']}{part}")
+    assert client.delete(f"/v1/uploads/{sent}").status_code == 204
 
 
 def damaged_scans(client: httpx.Client) -> Iterator[httpx.Response]:
@@ -156,6 +169,11 @@ def test_the_scans_do_say_who_it_is() -> None:
 def test_masks_do_not_say_who_it_is(aftermath: Aftermath) -> None:
     assert {answer.status_code for answer in aftermath.good} == {200}
     assert not any(says_who(answer.content) for answer in aftermath.good)
+
+
+def test_jobs_do_not_say_who_it_is(aftermath: Aftermath) -> None:
+    assert [answer.status_code for answer in aftermath.job] == [200] * 5
+    assert not any(says_who(answer.content) for answer in aftermath.job)
 
 
 def test_refusals_do_not_say_who_it_is(aftermath: Aftermath) -> None:

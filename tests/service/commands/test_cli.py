@@ -32,7 +32,7 @@ COMMANDS = (
 )
 COMMANDS += tuple(f"models {name}" for name in ("list", "add", "show", "promote", "rollback", "remove"))
 COMMANDS += tuple(f"keys {name}" for name in ("create", "list", "revoke"))
-LATER = ("--workers", "dicom-seg", "rtstruct")
+LATER = ("--workers",)
 
 
 @dataclass(frozen=True)

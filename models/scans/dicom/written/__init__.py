@@ -1,0 +1,1 @@
+"""What answers a DICOM series, as DICOM: segmentations, measurement reports, contours."""

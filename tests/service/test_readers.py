@@ -1,0 +1,161 @@
+"""A scan is read when the device will soon be free for it, and a clearly smaller one at once."""
+
+import asyncio
+import io
+import threading
+
+import torch
+from bundles import small_bundle, small_plan
+from starlette.datastructures import UploadFile
+
+from skipseg.models.inference.backends.eager import Eager
+from skipseg.models.inference.engine import Engine
+from skipseg.models.inference.flight import Flight, Way
+from skipseg.models.inference.predictor import Predictor
+from skipseg.models.inference.whole import Whole
+from skipseg.models.inference.wishes import AS_PLANNED
+from skipseg.models.scans.limits import DEFAULT_LIMITS
+from skipseg.service.line import Line
+from skipseg.service.readers import CLEARLY, Readers, Size
+from skipseg.service.record import RequestRecord
+from skipseg.service.room import Room
+from skipseg.service.segmentation import Segmenter, Wanted
+
+WAY = Way((4, 4, 4), 3, 2, 0.5)
+BACKEND, ANOTHER = (Eager(torch.nn.Identity(), torch.device("cpu"), "fp32") for _ in range(2))
+MB = 1_000_000
+LARGE = Size(BACKEND, WAY, 10 * MB)  # takes a second to read
+
+
+def flight() -> Flight:
+    return Flight(torch.zeros(2, 4, 4, 4), WAY, BACKEND, lambda: [Whole()])
+
+
+def readers(most: int, left: dict[Flight, float]) -> Readers:
+    return Readers(most, left.__getitem__)
+
+
+def order_of(waits: Readers, sizes: dict[str, Size | None], free: dict[str, asyncio.Event]) -> list[str]:
+    """Begins to read all of them at once; each reads until it is free to go on. Names as they came to their turn."""
+    told: list[str] = []
+
+    async def read(name: str) -> None:
+        async with waits.turn(sizes[name]):
+            told.append(name)
+            await free[name].wait()
+
+    async def all_of_them() -> None:
+        tasks = [asyncio.create_task(read(name)) for name in sizes]
+        for name in sizes:
+            await asyncio.sleep(0.01)
+            free[name].set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(all_of_them())
+    return told
+
+
+def events(*names: str) -> dict[str, asyncio.Event]:
+    return {name: asyncio.Event() for name in names}
+
+
+def test_as_many_as_there_are_threads_are_read_in_the_order_they_came() -> None:
+    waits = readers(1, {})
+    sizes = {"a": LARGE, "b": None, "c": LARGE}
+    assert order_of(waits, sizes, events(*sizes)) == ["a", "b", "c"]
+    assert waits.free == 1
+
+
+def test_a_large_scan_waits_until_the_device_is_nearly_free_for_it() -> None:
+    ahead = flight()
+    left = {ahead: 7.0}
+    waits = readers(2, left)
+    with waits.ahead(ahead, LARGE):
+        assert waits.early_s(LARGE) == 6
+        assert waits.early_s(Size(BACKEND, WAY, 20 * MB)) == 5
+        left[ahead] = 0.9
+        assert waits.early_s(LARGE) == 0
+    left[ahead] = 7.0
+    assert waits.early_s(LARGE) == 0
+
+
+def test_what_might_overtake_is_read_at_once() -> None:
+    ahead = flight()
+    waits = readers(2, {ahead: 7.0})
+    with waits.ahead(ahead, LARGE):
+        assert waits.early_s(Size(BACKEND, WAY, 4 * MB)) == 0
+        assert waits.early_s(Size(ANOTHER, WAY, 10 * MB)) == 0
+        assert waits.early_s(Size(BACKEND, Way((4, 4, 4), 3, 2, 0.0), 10 * MB)) == 0
+    with waits.ahead(ahead, None):
+        assert waits.early_s(LARGE) == 0
+
+
+def test_those_that_wait_are_passed_by_small_ones_and_go_when_the_one_ahead_is_answered() -> None:
+    ahead = flight()
+    waits = readers(1, {ahead: 60.0})
+    told: list[str] = []
+
+    async def read(name: str, size: Size) -> None:
+        async with waits.turn(size):
+            told.append(name)
+
+    async def ask() -> None:
+        with waits.ahead(ahead, LARGE):
+            large = asyncio.create_task(read("large", LARGE))
+            left = asyncio.create_task(read("left", LARGE))
+            await asyncio.sleep(0.01)
+            await read("small", Size(BACKEND, WAY, MB))
+            left.cancel()
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(large, 30)
+
+    asyncio.run(ask())
+    assert told == ["small", "large"]
+    assert waits.free == 1
+
+
+class Waits(torch.nn.Module):
+    """A network that answers nothing until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        self.may.wait()
+        return tiles.repeat(1, 3, 1, 1, 1)
+
+
+def test_equal_scans_are_answered_one_after_the_other_and_read_no_earlier_than_needed(tmp_path, make_scan) -> None:
+    network, engine, answered = Waits(), Engine(), list[str]()
+    predictor = Predictor(
+        small_bundle(tmp_path / "bundle", small_plan(tile=(8, 8, 8))),
+        backend=Eager(network, torch.device("cpu"), "fp32"),
+    )
+    large, small = make_scan(), make_scan(shape=(9, 9, 9))
+    assert len(small) < CLEARLY * len(large)
+    segmenter = Segmenter(engine, Line(9, engine.seconds_left), Room(2**30), 2, DEFAULT_LIMITS)
+    records = {name: RequestRecord(name) for name in ("first", "second", "third", "small")}
+
+    async def ask(name: str, scan: bytes) -> None:
+        upload = UploadFile(io.BytesIO(scan), size=len(scan))
+        await segmenter.segment([upload], predictor, AS_PLANNED, Wanted(), records[name])
+        answered.append(name)
+
+    async def ask_all() -> None:
+        asked = [asyncio.create_task(ask("first", large))]
+        while engine.in_flight < 1 and not asked[0].done():
+            await asyncio.sleep(0.01)
+        asked += [asyncio.create_task(ask(name, large)) for name in ("second", "third")]
+        asked.append(asyncio.create_task(ask("small", small)))
+        while engine.in_flight < 2 and not any(task.done() for task in asked):
+            await asyncio.sleep(0.01)
+        read = [name for name, record in records.items() if record.shape is not None]
+        network.may.set()
+        await asyncio.gather(*asked)
+        assert read == ["first", "small"]
+
+    asyncio.run(ask_all())
+    engine.close(wait=True)
+    assert set(answered[:2]) == {"small", "first"}
+    assert answered[2:] == ["second", "third"]
