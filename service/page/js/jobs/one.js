@@ -19,7 +19,7 @@ const PAUSE_MS = 1500; // between two looks at the scans, at least
 export async function showJob(root, id) {
   let job = await get(`/v1/jobs/${encodeURIComponent(id)}`);
   let controller = null, drawn = "";
-  const head = h("div", { class: "stack" }), troubles = h("div", { class: "stack" }), body = h("div", { class: "stack" });
+  const head = h("div", { class: "stack" }), troubles = h("div", { class: "stack" }), body = h("div", { class: "stack" }), order = h("div", {});
   const bar = progressBar("Progress of the job");
   const items = job.kind === "segment" ? itemsTable(job) : null;
   const looks = items ? paced((signal) => items.look(signal), (error) => items.failed(error)) : null;
@@ -29,10 +29,13 @@ export async function showJob(root, id) {
     bar.set(...howFar(job));
     if (job.ended) bar.element.querySelector("progress").value = 1;
     const news = JSON.stringify([job.state, job.ended, job.progress.done > 0, job.progress.failed > 0]);
-    if (news !== drawn) refill(head, top(job), actions());
+    if (news !== drawn) {
+      refill(head, top(job), actions());
+      fill(order, facts(job));
+    }
     drawn = news;
     if (items) looks.ask(controller.signal);
-    else refill(body, trainingCards(job), facts(job));
+    else refill(body, trainingCards(job));
   }
   function watch() {
     controller?.abort();
@@ -71,7 +74,7 @@ export async function showJob(root, id) {
     await act(async () => { await send("DELETE", `/v1/jobs/${job.id}`); say("The job is deleted."); go("jobs"); });
   }
 
-  fill(root, head, troubles, h("div", { class: "card" }, bar.element), items ? [h("div", { class: "stack" }, items.element, facts(job))] : body);
+  fill(root, head, troubles, h("div", { class: "card" }, bar.element), items ? items.element : body, order);
   watch();
   return () => { controller.abort(); looks?.stop(); };
 }
