@@ -178,7 +178,9 @@ def test_jobs_do_not_say_who_it_is(aftermath: Aftermath) -> None:
 
 def test_refusals_do_not_say_who_it_is(aftermath: Aftermath) -> None:
     assert {400, 404, 405, 415, 422} <= {answer.status_code for answer in aftermath.others}
-    assert [answer.text for answer in aftermath.others if says_who(answer.content)] == []
+    told = [answer for answer in aftermath.others if says_who(answer.content)]
+    assert [answer.text for answer in told if answer.is_error] == []
+    assert {answer.headers["Content-Type"] for answer in told} <= {"application/dicom"}  # which must name its patient
 
 
 def test_headers_do_not_say_who_it_is(aftermath: Aftermath) -> None:
