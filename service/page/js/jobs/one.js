@@ -92,7 +92,7 @@ function facts(job) {
 }
 
 function options({ kind, order }) {
-  if (kind === "train") return { "Dataset": order.dataset, "Goes on from": order.base ?? order.from ?? "nothing", "Time": duration(60 * order.minutes), "Promotion": order.promotion };
+  if (kind === "train") return { "Dataset": order.dataset, "Base": order.from ?? "none, from the beginning", "Time": duration(60 * order.minutes), "Promotion": order.promotion };
   return { "Format": order.format ?? "the scan's own", "Mirrored views": order.tta ? "yes" : "no", "Priority": order.priority };
 }
 
