@@ -18,7 +18,7 @@ from skipseg.service.keys.access import declare_refusals
 from skipseg.service.keys.opening import guard
 from skipseg.service.listener import is_loopback
 from skipseg.service.observe import Observe
-from skipseg.service.routes import datasets, health, jobs, models, pages, registry, segmentations, uploads
+from skipseg.service.routes import datasets, health, jobs, models, pages, registry, segmentations, uploads, volumes
 from skipseg.service.schemas import Problem
 from skipseg.service.secure_headers import SecureHeaders, allow_origins
 from skipseg.service.settings import Settings
@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=FASTAPIS_OWN_OFF,
     )
     app.state.server = server
-    for routes in (health, models, registry, segmentations, uploads, jobs, datasets, pages):
+    for routes in (health, models, registry, segmentations, volumes, uploads, jobs, datasets, pages):
         app.include_router(routes.router)
     problems.register(app)
     _surround(app, server, traces)

@@ -21,6 +21,7 @@ class Metrics:
     def __init__(self, *readings: Collector) -> None:
         self.registry = CollectorRegistry()
         self.job_counts: Callable[[], Mapping[str, int]] = dict  # by state; whoever keeps jobs puts theirs here
+        self.delivery_counts: Callable[[], Mapping[str, int]] = dict  # likewise
         self._requests = Counter(
             "skipseg_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )
@@ -40,7 +41,7 @@ class Metrics:
         for code, status in (("internal", 500), ("queue_full", 429)):
             self._errors.labels(code, status)  # at 0 from the start: Prometheus sees no increase in what was not there
         ProcessCollector(registry=self.registry)
-        for reading in (JobCounts(lambda: self.job_counts()), *readings):
+        for reading in (JobCounts(lambda: self.job_counts(), lambda: self.delivery_counts()), *readings):
             self.registry.register(reading)
 
     def count(self, method: str, route: str, status: int, seconds: float, record: RequestRecord) -> None:

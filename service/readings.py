@@ -66,15 +66,20 @@ class ServerReadings(Collector):
 
 @dataclass(frozen=True, eq=False)
 class JobCounts(Collector):
-    """Jobs by state."""
+    """Jobs by state, and results on their way to DICOM nodes by theirs."""
 
     counts: Callable[[], Mapping[str, int]]
+    deliveries: Callable[[], Mapping[str, int]] = dict
 
     def collect(self) -> Iterable[Metric]:
         jobs = GaugeMetricFamily("skipseg_jobs", "Jobs that the server keeps, by state.", labels=["state"])
         for state, count in self.counts().items():
             jobs.add_metric([state], count)
         yield jobs
+        sent = GaugeMetricFamily("skipseg_deliveries", "Results for DICOM nodes, by state.", labels=["state"])
+        for state, count in self.deliveries().items():
+            sent.add_metric([state], count)
+        yield sent
 
 
 def gpu_memory(device: torch.device) -> Iterable[Metric]:

@@ -25,6 +25,7 @@ from skipseg.models.scans.dicom.choice import AS_STORED, SeriesChoice
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.maps import SUFFIX, coarse, encode_map
 from skipseg.models.scans.masks import MASK_FORMATS, encode_mask, mask_file, mask_suffix, own_format
+from skipseg.models.scans.nifti_volume import encode_volume
 from skipseg.models.scans.reader import read_channels
 from skipseg.models.scans.volume import Mask, Source
 from skipseg.models.series_rules import with_rules
@@ -103,6 +104,22 @@ class Segmenter:
                     held.enter_context(self._readers.ahead(flight, size))
                 await self._fly(flight, stages)
                 return await self._in_thread(stages, partial(way.arrive, flight, source, count))
+
+    async def rewrite(self, scans: list[UploadFile], record: RequestRecord, choice: SeriesChoice = AS_STORED) -> bytes:
+        """The scan whose channels are ``scans`` as NIfTI; raises ``QueueFull``, and the ``ScanError`` of reading."""
+
+        def work() -> bytes:
+            with record.stages.measure("read"):
+                volume = read_channels([source_of(scan) for scan in scans], self.limits, choice)
+            record.shape = volume.voxels.shape
+            with record.stages.measure("write"):
+                content = encode_volume(volume)
+            give_back_after(volume.voxels.nbytes)
+            return content
+
+        with self.line.place(), memory_permitting():
+            async with self._readers.turn(None):
+                return await self._in_thread(record.stages, work)
 
     async def _in_thread(self, stages: Stages, work: Callable[[], Result]) -> Result:
         return await to_thread.run_sync(_queued(stages, work), limiter=self._limiter)

@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from skipseg.models.errors import UsageError
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
+from skipseg.service.dicom.listening.settings import ListenerSettings
 from skipseg.service.dicom.settings import DicomSettings
 from skipseg.service.keys.addresses import is_origin, is_safe
 from skipseg.service.keys.scopes import SCOPES, Scope
@@ -39,7 +40,7 @@ def _own_names() -> dict[str, tuple[Scope, ...]]:
     return {f"skipseg:{scope}": (scope,) for scope in SCOPES}
 
 
-class Settings(DicomSettings):
+class Settings(ListenerSettings, DicomSettings):
     """The settings of a server; each is described in docs/settings.md (a test compares)."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")

@@ -62,7 +62,7 @@ def open_server(settings: Settings) -> Server:
     metrics = Metrics(ServerReadings(engine, line, room, models, device))
     uploads, datasets = UploadStore(settings.uploads), DatasetStore(settings.datasets)
     jobs = Jobs(settings, Stores(datasets, registry), uploads)
-    metrics.job_counts = jobs.by_state
+    metrics.job_counts, metrics.delivery_counts = jobs.by_state, jobs.deliveries_by_state
     return Server(
         settings=settings,
         registry=registry,

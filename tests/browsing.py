@@ -1,13 +1,17 @@
 """A page in a real browser, and everything that it asks for, says and is refused."""
 
+import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 SOFTWARE_RENDERING = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
@@ -79,3 +83,30 @@ def _heard(seen: Visit, message) -> None:
 def drop(page: Page, *paths: Path) -> None:
     """Give the page files as the button "Choose files" does."""
     page.locator("input[type=file]:not([webkitdirectory])").first.set_input_files([str(path) for path in paths])
+
+
+def segment(page: Page, model: str = "hippocampus@1") -> None:
+    """Choose a model, press the button, and wait for the mask."""
+    if page.get_by_label("Model", exact=True).input_value() != model:
+        page.get_by_label("Model", exact=True).select_option(model)
+    page.get_by_role("button", name="Segment", exact=True).click()
+    page.locator("table.sizes").wait_for()
+
+
+def picture_of(page: Page) -> NDArray[np.int16]:
+    """What the canvas shows (rows, columns, RGB), once two frames in a row are the same."""
+    canvas, before = page.locator("canvas"), b""
+    for _ in range(40):
+        page.wait_for_timeout(250)
+        shot = canvas.screenshot()
+        if shot == before:
+            break
+        before = shot
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(np.int16)
+
+
+def coloured(picture: NDArray[np.int16], colour: Sequence[int]) -> int:
+    """Pixels that are tinted like a label: what its colour has much of they have, against what it has little of."""
+    wanted = np.array(colour)
+    strong, weak = picture[..., wanted > 150], picture[..., wanted <= 150]
+    return int((strong.min(-1) > weak.max(-1) + 40).sum())

@@ -82,6 +82,14 @@ class Progress(_Answer):
     total: int
 
 
+class Deliveries(_Answer):
+    """How many scans' results are on their way to a DICOM node, have arrived there, or are not sent any more."""
+
+    pending: int = 0
+    sent: int = 0
+    given_up: int = 0
+
+
 class Job(_Answer):
     """Where a job stands; one that succeeded may have scans that failed, which ``progress`` counts."""
 
@@ -94,10 +102,21 @@ class Job(_Answer):
     made: datetime
     started: datetime | None = None
     ended: datetime | None = None
+    delivery: Deliveries | None = None
 
 
 class JobList(_Answer):
     jobs: tuple[Job, ...]
+
+
+class Sent(_Answer):
+    """The results of a scan on their way to a DICOM node; ``problem`` is that of the last try."""
+
+    node: str
+    state: Literal["pending", "sent", "given_up"]
+    when: datetime
+    code: str | None = None
+    problem: str | None = None
 
 
 class Item(_Answer):
@@ -116,6 +135,7 @@ class Item(_Answer):
     trust: dict[str, Any] | None = None
     reused: bool = False
     notes: tuple[str, ...] = ()
+    sent: Sent | None = None
 
 
 class ItemList(_Answer):

@@ -30,9 +30,10 @@ class Jobs:
     ) -> Job:
         """Have many scans segmented: when this returns, the server will do it, whatever happens meanwhile.
 
-        ``inputs`` is one of ``{"upload": id}``, ``{"uploads": [id, ...]}``, ``{"folder": path}`` and ``{"files": [path,
-        ...]}``; ``options`` are those of ``POST /v1/jobs``, such as ``format="nrrd"``. However often this must be sent,
-        it makes one job; ``key``, an Idempotency-Key of yours, extends that to later calls.
+        ``inputs`` is one of ``{"upload": id}``, ``{"uploads": [id, ...]}``, ``{"folder": path}``, ``{"files": [path,
+        ...]}`` and ``{"dicomweb": {"study": uid}}``; ``options`` are those of ``POST /v1/jobs``, such as
+        ``format="nrrd"``. However often this must be sent, it makes one job; ``key``, an Idempotency-Key of yours,
+        extends that to later calls.
         """
         given = {name: value for name, value in options.items() if value is not None}
         order = {"kind": "segment", "model": model, "inputs": dict(inputs), **given}

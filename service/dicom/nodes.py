@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, FilePath, Tag, field_validator, model_validator
 
 from skipseg.models.errors import UsageError
 from skipseg.service.refusals import NodeRefused
@@ -93,7 +93,13 @@ class DimseNode(_Node):
     tls: bool = False
 
 
-Node = WebNode | DimseNode
+def _kind(given: object) -> str:
+    """Which of the two is meant, so that a fault is told of that one."""
+    is_dimse = "ae" in given if isinstance(given, Mapping) else isinstance(given, DimseNode)
+    return "dimse" if is_dimse else "web"
+
+
+Node = Annotated[Annotated[WebNode, Tag("web")] | Annotated[DimseNode, Tag("dimse")], Discriminator(_kind)]
 Nodes = Mapping[str, Node]
 
 

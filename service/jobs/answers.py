@@ -11,6 +11,7 @@ from typing import Any
 from skipseg.models.errors import JobConflict
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.models.trust import Trust
+from skipseg.service.jobs.deliveries import Deliveries, Delivery, DeliveryCounts, DeliveryState
 from skipseg.service.jobs.inputs import ItemList
 from skipseg.service.jobs.jobs import eta
 from skipseg.service.jobs.ledger import Ledger
@@ -20,7 +21,7 @@ from skipseg.service.jobs.trainings import TrainResult, progress_of
 from skipseg.service.retraining.outcome import TrainOutcome, TrainProgress
 from skipseg.service.schemas import Answered
 
-NOT_TOLD = ("kind", "asked", "model")  # of an order: what the answer says otherwise, or is nobody's business
+NOT_TOLD = ("kind", "asked", "model", "fetch")  # of an order: what the answer says otherwise, or is nobody's business
 
 
 class Progress(Answered):
@@ -29,6 +30,21 @@ class Progress(Answered):
     done: int
     failed: int
     total: int
+
+
+class Sent(Answered):
+    """The results of an item on their way to a DICOM node; ``problem`` is that of the last try."""
+
+    node: str
+    state: DeliveryState
+    when: datetime  # it came to be so
+    tries: int
+    code: str | None = None
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> Sent:
+        return cls(when=_when(delivery.changed), **delivery.model_dump(include=set(cls.model_fields) - {"when"}))
 
 
 class JobAnswer(Answered):
@@ -47,6 +63,7 @@ class JobAnswer(Answered):
     started: datetime | None
     ended: datetime | None
     order: dict[str, Any]
+    delivery: DeliveryCounts | None = None  # of a job whose results are sent to a DICOM node
     training: TrainProgress | None = None
     outcome: TrainOutcome | None = None
     code: str | None = None
@@ -74,6 +91,7 @@ class ItemAnswer(Answered):
     notes: tuple[str, ...] = ()
     trust: Trust | None = None
     reused: bool = False
+    sent: Sent | None = None
 
 
 class ItemPage(Answered):
@@ -89,7 +107,8 @@ def job(ledger: Ledger, folders: JobFolders, found: Job) -> JobAnswer:
 def jobs(ledger: Ledger, folders: JobFolders, found: Sequence[Job]) -> JobPage:
     """Where several stand."""
     counts = ledger.counts([job.id for job in found])
-    answered = [_job(job, counts[job.id]) for job in found]
+    sent = Deliveries(ledger.engine).counts([job.id for job in found])
+    answered = [_job(job, counts[job.id], sent.get(job.id)) for job in found]
     return JobPage(
         jobs=tuple(
             answer if job.kind == "segment" else answer.model_copy(update=_of_training(ledger, folders, job))
@@ -104,8 +123,10 @@ def items(ledger: Ledger, folders: JobFolders, found: Job, start: int, limit: in
     recorded = {outcome.item: outcome for outcome in ledger.outcomes(found.id)}
     begun = ledger.begun(found.id) if found.ended is None else set[int]()
     numbers = range(start, min(start + limit, found.total))
+    sent = {item: Sent.of(delivery) for item, delivery in Deliveries(ledger.engine).of_job(found.id).items()}
     answered = (_item(found, number, named[number].name, recorded.get(number), number in begun) for number in numbers)
-    return ItemPage(items=tuple(answered), total=found.total)
+    told = (answer.model_copy(update={"sent": sent.get(answer.item)}) for answer in answered)
+    return ItemPage(items=tuple(told), total=found.total)
 
 
 def mask(ledger: Ledger, folders: JobFolders, found: Job, item: int) -> tuple[bytes, str]:
@@ -119,8 +140,10 @@ def mask(ledger: Ledger, folders: JobFolders, found: Job, item: int) -> tuple[by
     return folders.mask(found.id, result.mask).read_bytes(), media_type
 
 
-def _job(found: Job, counts: Counts) -> JobAnswer:
+def _job(found: Job, counts: Counts, sent: DeliveryCounts | None) -> JobAnswer:
     order = json.loads(found.order)
+    if order.get("send_to") and sent is None:
+        sent = DeliveryCounts()
     left = eta(found, counts.done + counts.failed, time())
     return JobAnswer(
         id=found.id,
@@ -132,6 +155,7 @@ def _job(found: Job, counts: Counts) -> JobAnswer:
         made=_when(found.made),
         started=None if found.started is None else _when(found.started),
         ended=None if found.ended is None else _when(found.ended),
+        delivery=sent,
         order={name: value for name, value in order.items() if name not in NOT_TOLD},
     )
 
@@ -148,7 +172,7 @@ def _item(found: Job, number: int, name: str, outcome: Outcome | None, begun: bo
         waits: ItemState = "cancelled" if found.cancelled else "running" if begun else "queued"
         return ItemAnswer(item=number, name=name, state=waits)
     result = ItemResult.model_validate_json(outcome.result)
-    told = result.model_dump(include=set(ItemAnswer.model_fields) - {"mask", "item", "name", "state"})
+    told = result.model_dump(include=set(ItemAnswer.model_fields) - {"mask", "item", "name", "state", "sent"})
     path = None if result.mask is None else f"/v1/jobs/{found.id}/items/{number}/mask"
     return ItemAnswer(item=number, name=name, state=outcome.state, mask=path, **told)
 

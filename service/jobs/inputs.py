@@ -153,6 +153,9 @@ def files_of(item: Item, scratch: Path, limits: Limits, choice: SeriesChoice = A
     Raises ``ScanTooLarge`` before anything is unpacked, and what ``Archive`` raises.
     """
     name = PurePath(item.name)
+    if item.web is not None:
+        yield ScanFiles(name, tuple(sorted(fetched(scratch, item.web).iterdir())), True, choice)
+        return
     if item.archive is None:
         yield ScanFiles(name, tuple(map(Path, item.files)), item.is_dicom, choice)
         return
@@ -165,6 +168,11 @@ def files_of(item: Item, scratch: Path, limits: Limits, choice: SeriesChoice = A
         for file, to in zip(item.files, unpacked, strict=True):
             archive.unpack(PurePosixPath(file), to)
         yield ScanFiles(name, tuple(unpacked), item.is_dicom, choice)
+
+
+def fetched(scratch: Path, series: WebSeries) -> Path:
+    """The folder that a series is fetched into, and which is there once all of it is."""
+    return scratch / hashlib.sha256(series.model_dump_json().encode()).hexdigest()[:32]
 
 
 def content_key(sha256: str, model: str, options: str) -> str:

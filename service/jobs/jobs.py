@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from functools import partial
 from secrets import token_hex
@@ -10,13 +11,14 @@ from time import time
 
 from pydantic import BaseModel
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from skipseg.models.errors import JobConflict, UsageError
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.series_rules import with_rules
 from skipseg.service.dicom.nodes import node_named
 from skipseg.service.jobs.database import open_database
+from skipseg.service.jobs.deliveries import Deliveries
 from skipseg.service.jobs.inputs import Finder, ItemList
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.orders import PRIORITIES, SegmentOrder, SettledOrder, TrainJobOrder
@@ -25,9 +27,12 @@ from skipseg.service.jobs.records import Job, JobKind
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.supervisor import Supervisor
 from skipseg.service.jobs.webhooks import check_url
+from skipseg.service.logs import NAME
 from skipseg.service.retraining.preparing import Stores, check_order
 from skipseg.service.settings import Settings
 from skipseg.service.store.uploads import UploadStore
+
+log = logging.getLogger(NAME)
 
 
 class Jobs:
@@ -37,12 +42,13 @@ class Jobs:
         self.stores, self.registry, self.uploads = stores, stores.registry, uploads
         settings.data.mkdir(parents=True, exist_ok=True)
         url = settings.jobs_database_url
-        self.ledger = Ledger(open_database(url))
+        engine = open_database(url)
+        self.ledger, self.deliveries = Ledger(engine), Deliveries(engine)
         self.folders = JobFolders(settings.jobs)
         self.finder = Finder(uploads, settings.allowed_roots, settings.max_items, settings.dicom_nodes)
         self.queue = Queue(url)
-        self.settings, self.supervisor = settings, Supervisor(settings)
-        if self.ledger.open_jobs() or self.queue.has_messages():
+        self.settings, self.supervisor = settings, Supervisor(settings, self._has_work)
+        if self._has_work():
             self.supervisor.need()
 
     def submit(self, order: SegmentOrder, model: str, owner: str | None, key: str | None) -> Job:
@@ -58,8 +64,6 @@ class Jobs:
         self._check_webhook(order.webhook)
         if order.send_to is not None:
             node_named(self.settings.dicom_nodes, order.send_to)
-        if order.send_to is not None or order.inputs.dicomweb is not None:
-            raise UsageError("series of DICOM nodes are neither fetched nor sent to yet")
         bundle = self.registry.resolve(model).open()
         Wishes(order.overlap, order.tta).way_for(bundle.plan)
         choice = with_rules(order.choice, bundle.plan)
@@ -75,6 +79,13 @@ class Jobs:
         job = _job("train", order, 1, PRIORITIES["normal"], owner, key)
         self.folders.make(job.id)
         return self._queued(job, lambda kept: kept.order == job.order)
+
+    def _has_work(self) -> bool:
+        """Whether a worker is needed; not while the database is away, which would have nothing for it."""
+        try:
+            return bool(self.ledger.open_jobs()) or self.queue.has_messages() or self.deliveries.has_pending()
+        except SQLAlchemyError:
+            return False
 
     def _of_key(self, owner: str | None, key: str | None, is_the_same: Callable[[Job], bool]) -> Job | None:
         """The job of an order that was sent before, even if what it was made of has expired by now."""
@@ -99,6 +110,13 @@ class Jobs:
         except OperationalError:
             return {}
 
+    def deliveries_by_state(self) -> dict[str, int]:
+        """Likewise what is sent to DICOM nodes."""
+        try:
+            return self.deliveries.by_state()
+        except OperationalError:
+            return {}
+
     def cancel(self, id: str) -> Job:
         """End a job; raises ``JobUnknown``, ``JobConflict``."""
         return self.ledger.cancel(id, self._teller(self.ledger.job(id)))
@@ -112,10 +130,33 @@ class Jobs:
         return self.queue.tell if has_webhook else lambda connection, job: None
 
     def retry(self, id: str) -> Job:
-        """Queue again what failed; raises ``JobUnknown``, ``JobConflict``."""
-        job = self.ledger.retry(id, self.queue.put)
+        """Do again what failed, and send again what no node has taken; raises ``JobUnknown``, ``JobConflict``."""
+        job = self.ledger.job(id)
+        is_sent_again = self._send_again(id)
+        try:
+            job = self.ledger.retry(id, self.queue.put)
+        except JobConflict:
+            if not is_sent_again:
+                raise
         self.supervisor.need()
         return job
+
+    def _send_again(self, id: str) -> bool:
+        with self.deliveries.engine.begin() as connection:
+            again = self.deliveries.begin_anew(connection, id)
+            for delivery in again:
+                self.queue.deliver(connection, id, delivery.item, delivery.tries)
+        return bool(again)
+
+    def send_the_lost(self) -> None:
+        """Queue anew what is to be sent and the queue does not know any more."""
+        for found in self.deliveries.pending():
+            if not self.queue.holds_delivery(found.job, found.item):
+                log.error("delivery queued anew", extra={"fields": {"job": found.job, "item": found.item}})
+                with self.deliveries.engine.begin() as connection:
+                    self.deliveries.settle(connection, found, "pending", tries=found.tries + 1)
+                    self.queue.deliver(connection, found.job, found.item, found.tries + 1)
+                self.supervisor.need()
 
     def remove(self, id: str) -> None:
         """Delete a job that has ended, with its results; raises ``JobUnknown``, ``JobConflict``."""

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from skipseg.models.errors import JobConflict, JobUnknown
 from skipseg.service.jobs.records import Counts, Job, JobState, Outcome
-from skipseg.service.jobs.tables import ATTEMPTS, JOBS, OUTCOMES
+from skipseg.service.jobs.tables import ATTEMPTS, DELIVERIES, JOBS, OUTCOMES
 
 Enqueue = Callable[[Connection], None]
 
@@ -142,15 +142,23 @@ class Ledger:
             connection.execute(sa.delete(ATTEMPTS).where(mine, ATTEMPTS.c.times <= 1))
             connection.execute(sa.update(ATTEMPTS).where(mine).values(**fewer))
 
-    def record(self, job: str, outcome: Outcome, although_cancelled: bool = False) -> bool:
-        """Record what became of an item; False when that is recorded already, or the job was cancelled or deleted."""
+    def record(
+        self, job: str, outcome: Outcome, although_cancelled: bool = False, also: Enqueue = lambda connection: None
+    ) -> bool:
+        """Record what became of an item; False when that is recorded already, or the job was cancelled or deleted.
+
+        ``also`` is part of the same commit, if something is recorded.
+        """
         with self.engine.begin() as connection:
             cancelled = connection.execute(sa.select(JOBS.c.cancelled).where(JOBS.c.id == job)).scalar()
             if cancelled is None or (cancelled and not although_cancelled):
                 return False
             values = self._insert(OUTCOMES).values(job=job, **outcome.model_dump())
             inserted = connection.execute(values.on_conflict_do_nothing().returning(OUTCOMES.c.item))
-            return inserted.first() is not None
+            if inserted.first() is None:
+                return False
+            also(connection)
+            return True
 
     def forget_item(self, job: str, item: int) -> None:
         """As if it had never been tried."""
@@ -231,8 +239,8 @@ class Ledger:
             ended = sa.delete(JOBS).where(JOBS.c.id == job, JOBS.c.ended.is_not(None))
             if not connection.execute(ended).rowcount:
                 return False
-            for table, column in ((OUTCOMES, OUTCOMES.c.job), (ATTEMPTS, ATTEMPTS.c.job)):
-                connection.execute(sa.delete(table).where(column == job))
+            for table in (OUTCOMES, ATTEMPTS, DELIVERIES):
+                connection.execute(sa.delete(table).where(table.c.job == job))
             return True
 
     def _job(self, connection: Connection, id: str, owner: str | None = None) -> Job:

@@ -99,7 +99,7 @@ class SegmentOrder(SegmentOptions):
         """The order as it is written down, for one version of a model."""
         asked = hashlib.sha256(self.model_dump_json().encode()).hexdigest()
         kept = self.model_dump(include=set(SettledOrder.model_fields) - {"model"})
-        return SettledOrder(model=model, asked=asked, **kept)
+        return SettledOrder(model=model, asked=asked, **{**kept, "fetch": self.inputs.dicomweb is not None})
 
 
 class SettledOrder(SegmentOptions):
@@ -109,6 +109,7 @@ class SettledOrder(SegmentOptions):
     priority: Priority
     webhook: str | None = None
     send_to: str | None = None
+    fetch: bool = False  # its scan comes from a DICOM node
     reuse: bool
     asked: str  # sha256 of all that was asked
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
+from skipseg.service.jobs.deliveries import Deliveries, Delivery
 from skipseg.service.jobs.inputs import Item, ItemList
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.records import Job, Outcome
@@ -30,6 +31,9 @@ COLUMNS = (
     "code",
     "problem",
     "notes",
+    "sent_to",
+    "sent",
+    "sent_problem",
 )
 COMPRESSED = (".gz", ".png", ".tif")
 FORMULA = ("=", "+", "-", "@", "\t")  # what a spreadsheet would run, were it the beginning of a cell
@@ -40,22 +44,33 @@ def rows_of(ledger: Ledger, folders: JobFolders, job: Job) -> Iterator[str]:
 
     Raises ``JobConflict`` for a job that has no scans.
     """
-    return _rows(ItemList.read(folders.folder(job.id)).items, ledger.outcomes(job.id))
+    return _rows(ItemList.read(folders.folder(job.id)).items, ledger.outcomes(job.id), _deliveries(ledger, job))
 
 
 def zipped(ledger: Ledger, folders: JobFolders, job: Job) -> Iterator[bytes]:
     """An archive of the masks under their scans' names, and the table; raises as ``rows_of``."""
-    return _zipped(ItemList.read(folders.folder(job.id)).items, ledger.outcomes(job.id), folders, job)
+    items = ItemList.read(folders.folder(job.id)).items
+    return _zipped(items, ledger.outcomes(job.id), folders, job, _deliveries(ledger, job))
 
 
-def _rows(named: Sequence[Item], found: Sequence[Outcome]) -> Iterator[str]:
+def _deliveries(ledger: Ledger, job: Job) -> Mapping[int, Delivery]:
+    return Deliveries(ledger.engine).of_job(job.id)
+
+
+def _rows(named: Sequence[Item], found: Sequence[Outcome], sent: Mapping[int, Delivery]) -> Iterator[str]:
     labels = list(dict.fromkeys(label for outcome in found for label in _result(outcome).volumes_mm3 or {}))
     yield _line([*COLUMNS, *(f"{label} mm3" for label in labels), *(f"{label} ml" for label in labels)])
     for outcome in found:
-        yield _line(_cells(named[outcome.item], outcome, labels))
+        yield _line(_cells(named[outcome.item], outcome, labels, sent.get(outcome.item)))
 
 
-def _zipped(named: Sequence[Item], found: Sequence[Outcome], folders: JobFolders, job: Job) -> Iterator[bytes]:
+def _zipped(
+    named: Sequence[Item],
+    found: Sequence[Outcome],
+    folders: JobFolders,
+    job: Job,
+    delivered: Mapping[int, Delivery],
+) -> Iterator[bytes]:
     sent = _Sent()
     with ZipFile(sent, "w") as archive:
         for outcome in found:
@@ -65,7 +80,7 @@ def _zipped(named: Sequence[Item], found: Sequence[Outcome], folders: JobFolders
                 content = folders.mask(job.id, result.mask).read_bytes()
                 archive.writestr(_name(named[outcome.item], result), content, packing)
                 yield sent.taken()
-        archive.writestr("results.csv", "".join(_rows(named, found)), ZIP_DEFLATED)
+        archive.writestr("results.csv", "".join(_rows(named, found, delivered)), ZIP_DEFLATED)
     yield sent.taken()
 
 
@@ -104,7 +119,7 @@ def _name(item: Item, result: ItemResult) -> str:
     return item.name + result.mask_suffix
 
 
-def _cells(item: Item, outcome: Outcome, labels: Sequence[str]) -> list[object]:
+def _cells(item: Item, outcome: Outcome, labels: Sequence[str], sent: Delivery | None) -> list[object]:
     result = _result(outcome)
     told: dict[str, object] = {
         **result.model_dump(),
@@ -117,6 +132,9 @@ def _cells(item: Item, outcome: Outcome, labels: Sequence[str]) -> list[object]:
         "flags": "" if result.trust is None else "; ".join(result.trust.flags),
         "notes": "; ".join(result.notes),
         "reused": "yes" if result.reused else "",
+        "sent_to": None if sent is None else sent.node,
+        "sent": None if sent is None else sent.state,
+        "sent_problem": None if sent is None else sent.problem,
     }
     volumes = result.volumes_mm3 or {}
     in_ml = [round(volumes[label] / 1000, 6) if label in volumes else "" for label in labels]

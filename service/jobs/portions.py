@@ -24,6 +24,7 @@ from skipseg.service.jobs.patience import until_it_answers
 from skipseg.service.jobs.records import PARKED_AFTER
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.segmenting import Cancel, Segmenting
+from skipseg.service.jobs.shipping import Ship
 from skipseg.service.jobs.turnstile import Turnstile
 from skipseg.service.logs import NAME, without_message
 
@@ -39,6 +40,7 @@ class Portions:
     folders: JobFolders
     crews: Crews
     end: End
+    ship: Ship
     turnstile: Turnstile = field(default_factory=Turnstile)
     _cancels: dict[str, list[Cancel]] = field(default_factory=dict)
     _hands: list[tuple[str, tuple[int, ...], bool]] = field(default_factory=list)
@@ -53,9 +55,8 @@ class Portions:
         if found.ended is not None or found.round != round:  # cancelled, perhaps begun anew
             return
         order = SettledOrder.model_validate_json(found.order)
-        with self._cancellable(job) as cancel:
-            segmenting = Segmenting(job, order, self.worker, self.ledger, self.folders, cancel)
-            self._run(segmenting, items)
+        with self.cancellable(job) as cancel:
+            self._run(self.segmenting(job, order, cancel), items)
         self.end(job, order.webhook)
 
     @property
@@ -69,6 +70,10 @@ class Portions:
             cancels = list(self._cancels.get(job, []))
         for cancel in cancels:
             cancel.now()
+
+    def segmenting(self, job: str, order: SettledOrder, cancel: Cancel) -> Segmenting:
+        """What is the same for every scan of a job."""
+        return Segmenting(job, order, self.worker, self.ledger, self.folders, cancel, self.ship)
 
     def put_down(self) -> None:
         """What is in hand is given up in order: it is not blamed for that."""
@@ -137,7 +142,8 @@ class Portions:
                 self._hands.remove(hand)
 
     @contextmanager
-    def _cancellable(self, job: str) -> Iterator[Cancel]:
+    def cancellable(self, job: str) -> Iterator[Cancel]:
+        """Something of a job that ends when the job is cancelled."""
         cancel = Cancel()
         with self._lock:
             self._cancels.setdefault(job, []).append(cancel)

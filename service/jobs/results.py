@@ -38,6 +38,7 @@ class ItemResult(BaseModel):
     volumes_mm3: dict[str, float] | None = None  # by label; None for a picture
     notes: tuple[str, ...] = ()  # how the scan was read, and what the mask's file lacks
     trust: Trust | None = None
+    sends: tuple[str, ...] = ()  # files in the job's folder of masks that a DICOM node is to have, in this order
     reused: bool = False  # from an earlier job that segmented the same content
     code: str | None = None  # of the problem, for programs
     problem: str | None = None

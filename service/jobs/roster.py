@@ -87,3 +87,10 @@ class Roster:
         with self.engine.begin() as connection:
             connection.execute(sa.delete(WORKERS).where(WORKERS.c.id == worker))
         self._seen.pop(worker, None)
+
+
+def beats(engine: Engine) -> dict[str, float]:
+    """The last beat of each worker that has not said that it leaves; two calls tell who is alive."""
+    alive = sa.select(WORKERS.c.id, WORKERS.c.seen).where(WORKERS.c.seen > LEFT)
+    with engine.connect() as connection:
+        return {row.id: row.seen for row in connection.execute(alive)}

@@ -10,22 +10,27 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from time import perf_counter, time
 
+from sqlalchemy.engine import Connection
+
 from skipseg.models.errors import SkipsegError
 from skipseg.models.inference.certainty import Doubt
 from skipseg.models.inference.flight import Flight
 from skipseg.models.inference.wishes import Wishes
 from skipseg.models.memory import memory_permitting
 from skipseg.models.scans.dicom.choice import SeriesChoice
+from skipseg.models.scans.masks import own_format
+from skipseg.models.scans.volume import Mask
 from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.commands.cases import ScanFiles
 from skipseg.service.commands.crew import Crew, Departed
 from skipseg.service.jobs.inputs import Item, content_key, files_of
-from skipseg.service.jobs.ledger import Ledger
+from skipseg.service.jobs.ledger import Enqueue, Ledger
 from skipseg.service.jobs.orders import SettledOrder
 from skipseg.service.jobs.patience import until_it_answers
 from skipseg.service.jobs.records import Outcome
-from skipseg.service.jobs.results import ItemResult, JobFolders
+from skipseg.service.jobs.results import ItemResult, JobFolders, Published
+from skipseg.service.jobs.shipping import Ship
 from skipseg.service.logs import NAME, without_message
 
 log = logging.getLogger(NAME)
@@ -72,6 +77,7 @@ class Segmenting:
     ledger: Ledger
     folders: JobFolders
     cancel: Cancel
+    ship: Ship
 
     @property
     def model(self) -> str:
@@ -91,8 +97,8 @@ class Segmenting:
             except CancelledError:
                 return None
             except (SkipsegError, OSError) as error:
-                if not _is_no_room(error):
-                    return self.fail(number, *_told(error))
+                if not is_no_room(error):
+                    return self.fail(number, *told(error))
                 log.warning("no room", extra={"fields": {"job": self.job, "again_in_s": waits}})
             except Exception as error:  # noqa: BLE001 - whatever one scan brings about, the others go on
                 log.error("item failed", extra={"fields": {"job": self.job, "item": number, **without_message(error)}})
@@ -107,16 +113,14 @@ class Segmenting:
 
     def fail(self, number: int, code: str, problem: str) -> None:
         """Record that nothing can be had of a scan."""
-        self._record(
-            number,
-            Outcome(
-                item=number,
-                state="failed",
-                ended=time(),
-                worker=self.worker,
-                result=ItemResult(model=self.model, code=code, problem=problem).model_dump_json(),
-            ),
+        outcome = Outcome(
+            item=number,
+            state="failed",
+            ended=time(),
+            worker=self.worker,
+            result=ItemResult(model=self.model, code=code, problem=problem).model_dump_json(),
         )
+        self._record(outcome, _nothing)
 
     def record(self, number: int, result: ItemResult, content: str) -> None:
         outcome = Outcome(
@@ -127,10 +131,11 @@ class Segmenting:
             result=result.model_dump_json(),
             content=content,
         )
-        self._record(number, outcome)
+        node = self.order.send_to
+        self._record(outcome, _nothing if node is None else self.ship(self.job, number, node, bool(result.sends)))
 
-    def _record(self, number: int, outcome: Outcome) -> None:
-        until_it_answers(lambda: self.ledger.record(self.job, outcome))
+    def _record(self, outcome: Outcome, also: Enqueue) -> None:
+        until_it_answers(lambda: self.ledger.record(self.job, outcome, also=also))
 
     def _done(self, number: int, item: Item, crew: Crew) -> tuple[ItemResult, str]:
         with files_of(item, self.folders.scratch(self.job), crew.limits, self._choice(crew)) as scan:
@@ -146,7 +151,8 @@ class Segmenting:
     def _options(self) -> str:
         told = {"format", "tta", "overlap"}  # and of DICOM what is asked for, so that keys of before stay the same
         asked = {name for name in ("series", "geometry") if getattr(self.order, name) not in (None, "strict")}
-        return self.order.model_dump_json(include=told | asked)
+        options = self.order.model_dump_json(include=told | asked)
+        return options if self.order.send_to is None else f"{options} and what is sent"
 
     def _found(self, number: int, content: str) -> ItemResult | None:
         earlier = until_it_answers(lambda: self.ledger.find(content))
@@ -156,9 +162,10 @@ class Segmenting:
         result = ItemResult.model_validate_json(outcome.result)
         try:
             mask = self.folders.share(job, result.mask or "", self.job, number)
+            sends = tuple(self.folders.share(job, name, self.job, number) for name in result.sends)
         except FileNotFoundError:  # it has expired
             return None
-        return result.model_copy(update={"mask": mask, "reused": True})
+        return result.model_copy(update={"mask": mask, "sends": sends, "reused": True})
 
     def _segmented(self, number: int, scan: ScanFiles, crew: Crew) -> ItemResult:
         with crew.flown(scan, self.cancel.watch) as departed:
@@ -184,14 +191,28 @@ class Segmenting:
             volumes_mm3=None if volumes is None else {label: round(mm3, 3) for label, mm3 in volumes.items()},
             trust=trust,
             notes=file.notes,
+            sends=self._for_the_node(number, mask, file),
         )
 
+    def _for_the_node(self, number: int, mask: Mask, file: Published) -> tuple[str, ...]:
+        """The files that are sent: a segmentation, and the report that refers to it; of a scan that is DICOM."""
+        if self.order.send_to is None or mask.source.format != "dicom":
+            return ()
+        is_it = (self.order.format or own_format(mask.source)) == "dicom-seg"
+        segmentation = file if is_it else self.folders.publish(self.job, number, mask, "dicom-seg")
+        return segmentation.name, self.folders.publish(self.job, number, mask, "dicom-sr").name
 
-def _is_no_room(error: Exception) -> bool:
+
+def _nothing(connection: Connection) -> None:
+    pass
+
+
+def is_no_room(error: Exception) -> bool:
+    """Whether a disk is full, which passes."""
     return isinstance(error, OSError) and error.errno in NO_ROOM
 
 
-def _told(error: SkipsegError | OSError) -> tuple[str, str]:
+def told(error: SkipsegError | OSError) -> tuple[str, str]:
     """The code and the words of a failure; files of a server have names that are nobody's business."""
     if isinstance(error, SkipsegError):
         return error.code, str(error)

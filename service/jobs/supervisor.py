@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -16,6 +17,7 @@ from skipseg.service.settings import Settings
 log = logging.getLogger(NAME)
 
 LOOK_S = 0.5
+NOTICE_S = 2.0  # between two looks for work that another process has ordered
 LONGEST_PAUSE_S = 30.0  # before a worker that keeps dying at once is begun again
 SETTLED_S = 60.0  # a worker that lived as long is begun again at once
 GRACE_S = 5.0
@@ -32,10 +34,13 @@ class Place:
 
 
 class Supervisor:
-    """Keeps as many workers alive as the settings say, from the first call of ``need`` on."""
+    """Keeps as many workers alive as the settings say, from the first work on.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    That is a call of ``need``, or work that ``has_work`` finds, which another process may have ordered.
+    """
+
+    def __init__(self, settings: Settings, has_work: Callable[[], bool]) -> None:
+        self.settings, self._has_work = settings, has_work
         self._places = [Place() for _ in range(settings.workers)]
         self._needed, self._ending = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="skipseg-supervisor", daemon=True)
@@ -60,7 +65,8 @@ class Supervisor:
                 process.kill()
 
     def _run(self) -> None:
-        self._needed.wait()
+        while not self._needed.wait(NOTICE_S) and not self._has_work():
+            pass
         while not self._ending.is_set():
             for place in self._places:
                 self._look_after(place)

@@ -45,12 +45,13 @@ class Sweeper:
 
 def sweep(jobs: Jobs, settings: Settings, now: float) -> None:
     """Delete what has expired by ``now`` (seconds since 1970)."""
-    known = set[str]()
+    known, sending = set[str](), {delivery.job for delivery in jobs.deliveries.pending()}
     for job in jobs.ledger.jobs(limit=10**9):
         known.add(job.id)
         if job.ended is not None and now - job.ended > settings.keep_results_days * DAY_S:
             with suppress(JobUnknown, JobConflict):  # somebody was quicker
-                jobs.remove(job.id)
+                if job.id not in sending:
+                    jobs.remove(job.id)
         elif job.ended is not None:
             shutil.rmtree(jobs.folders.scratch(job.id), ignore_errors=True)
     needed = jobs.protected_uploads()
@@ -65,6 +66,7 @@ def sweep(jobs: Jobs, settings: Settings, now: float) -> None:
 
 def find_the_lost(jobs: Jobs, settings: Settings, now: float) -> None:
     """Queue open jobs anew that the queue does not know any more: a portion came to an end that nobody foresaw."""
+    jobs.send_the_lost()
     for job in jobs.ledger.open_jobs():
         if not jobs.queue.holds(job.id) and not jobs.end_if_done(job):
             log.error("job queued anew", extra={"fields": {"job": job.id}})

@@ -47,6 +47,19 @@ ATTEMPTS = sa.Table(
     sa.Column("times", sa.Integer, nullable=False),
     sa.Column("alone", sa.Integer, nullable=False),  # times that nothing else ran beside it
 )
+DELIVERIES = sa.Table(  # one an item whose results are to be sent to a DICOM node
+    "skipseg_deliveries",
+    METADATA,
+    sa.Column("job", sa.String(32), primary_key=True),
+    sa.Column("item", sa.Integer, primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),  # pending, sent or given_up
+    sa.Column("node", sa.String(32), nullable=False),
+    sa.Column("began", sa.Float, nullable=False),  # when it was ordered, or ordered anew
+    sa.Column("changed", sa.Float, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),  # that have failed
+    sa.Column("code", sa.String(32)),
+    sa.Column("problem", sa.Text),  # of the last try
+)
 WORKERS = sa.Table(
     "skipseg_workers",
     METADATA,

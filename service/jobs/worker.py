@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from secrets import token_hex
 
 from dbos import DBOS, DBOSConfig
@@ -18,15 +19,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
 from skipseg.service.datasets.store import DatasetStore
+from skipseg.service.dicom.delivery import Delivering
 from skipseg.service.jobs.crews import Crews
 from skipseg.service.jobs.database import open_database
+from skipseg.service.jobs.deliveries import Deliveries
 from skipseg.service.jobs.ending import End
+from skipseg.service.jobs.fetching import Fetching
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.patience import is_away
 from skipseg.service.jobs.portions import Portions
-from skipseg.service.jobs.queue import APPLICATION, SEGMENT, SERIALIZER, TELL, TRAIN, VERSION, Queue
+from skipseg.service.jobs.queue import APPLICATION, DELIVER, FETCH, SEGMENT, SERIALIZER, TELL, TRAIN, VERSION, Queue
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.roster import BEAT_S, Roster
+from skipseg.service.jobs.shipping import Ship
 from skipseg.service.jobs.trainings import Trainings
 from skipseg.service.jobs.webhooks import Message, send
 from skipseg.service.logs import NAME, without_message
@@ -37,10 +42,22 @@ from skipseg.service.settings import Settings
 log = logging.getLogger(NAME)
 
 AT_ONCE = 2  # portions: one is begun while the last scans of the other are on the device
+FETCHED_AT_ONCE = 4  # series: some come in while others are on the device
+SENT_AT_ONCE = 4  # items, to all nodes together
 RECOVERIES = 1000  # of one portion; it is scans that are given up, one by one, and not portions
 POLL_S = 0.2  # how long a portion may lie in the queue while a worker is idle
 TELL_TIMES = 8  # that a webhook is tried, with pauses that grow to 24 minutes
 LOOK_S = 0.5  # until a cancelled job ends what it has in flight
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What a worker does, by kind."""
+
+    portions: Portions
+    trainings: Trainings
+    fetching: Fetching
+    delivering: Delivering
 
 
 class TakenForDead(Exception):
@@ -58,15 +75,19 @@ def work(settings: Settings, supervised: bool = False) -> None:
     worker = f"{socket.gethostname()[:32]}-{os.getpid()}-{token_hex(4)}"
     registry = Registry(settings.registry)
     crews = Crews(registry, device, settings.precision, settings.limits)
-    end = End(ledger, Queue(url).tell)
     stores = Stores(DatasetStore(settings.datasets), registry)
-    portions = Portions(worker, ledger, folders, crews, end)
+    queue, deliveries = Queue(url), Deliveries(engine)
+    end = End(ledger, queue.tell)
+    portions = Portions(worker, ledger, folders, crews, end, Ship(deliveries, queue))
+    nodes = settings.dicom_nodes
+    fetching = Fetching(nodes, settings.dicom_fetch_hours, registry, settings.limits, queue, portions)
+    delivering = Delivering(nodes, settings.dicom_ae, settings.dicom_send_hours, ledger, folders, deliveries, queue)
     trainings = Trainings(worker, ledger, folders, stores, Machine.of(settings), end)
     ended = _until_told(supervised)
     roster.enter(worker, str(device))
     code = 1
     try:
-        _launch(url, worker, portions, trainings, settings)
+        _launch(url, worker, Hands(portions, trainings, fetching, delivering), settings)
         log.info("worker ready", extra={"fields": {"worker": worker, "device": str(device)}})
         _keep_house(worker, roster, ledger, [portions, trainings], ended)
         roster.leave(worker)
@@ -87,15 +108,21 @@ def _end(portions: Portions, code: int) -> None:
     os._exit(code)
 
 
-def _launch(url: str, worker: str, portions: Portions, trainings: Trainings, settings: Settings) -> None:
+def _launch(url: str, worker: str, hands: Hands, settings: Settings) -> None:
     """Begin to take portions from the queue."""
-    ledger, secret = portions.ledger, settings.webhook_secret.get_secret_value()
+    ledger, secret = hands.portions.ledger, settings.webhook_secret.get_secret_value()
 
     def segment(job: str, round: int, items: Sequence[int]) -> None:
-        portions.run(job, round, items)
+        hands.portions.run(job, round, items)
 
     def train(job: str, round: int, items: Sequence[int]) -> None:
-        trainings.run(job)
+        hands.trainings.run(job)
+
+    def fetch(job: str, round: int, items: Sequence[int], tries: int, since: float) -> None:
+        hands.fetching.run(job, round, items, tries, since)
+
+    def send_to_node(job: str, item: int) -> None:
+        hands.delivering.run(job, item)
 
     @DBOS.step(name="deliver", retries_allowed=True, interval_seconds=2, max_attempts=TELL_TIMES, backoff_rate=3)
     def deliver(job: str) -> None:
@@ -121,10 +148,14 @@ def _launch(url: str, worker: str, portions: Portions, trainings: Trainings, set
     DBOS.workflow(name=SEGMENT, max_recovery_attempts=RECOVERIES)(segment)
     DBOS.workflow(name=TRAIN, max_recovery_attempts=RECOVERIES)(train)
     DBOS.workflow(name=TELL, max_recovery_attempts=RECOVERIES)(tell)
-    DBOS.listen_queues([SEGMENT, TRAIN, TELL])
+    DBOS.workflow(name=FETCH, max_recovery_attempts=RECOVERIES)(fetch)
+    DBOS.workflow(name=DELIVER, max_recovery_attempts=RECOVERIES)(send_to_node)
+    DBOS.listen_queues([SEGMENT, TRAIN, TELL, FETCH, DELIVER])
     DBOS.launch()
     DBOS.register_queue(TRAIN, worker_concurrency=1, polling_interval_sec=1.0)
     DBOS.register_queue(TELL, worker_concurrency=8, polling_interval_sec=1.0)
+    DBOS.register_queue(FETCH, worker_concurrency=FETCHED_AT_ONCE, polling_interval_sec=POLL_S)
+    DBOS.register_queue(DELIVER, worker_concurrency=SENT_AT_ONCE, polling_interval_sec=POLL_S)
     DBOS.register_queue(SEGMENT, worker_concurrency=AT_ONCE, polling_interval_sec=POLL_S)
 
 

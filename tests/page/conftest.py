@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 from browsing import Visit, chromium, visit
+from bundles import small_bundle, small_plan
 from playwright.sync_api import Browser
 from servers import RunningServer, serving
+
+from skipseg.models.registry import Registry
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +19,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with the model that ships with skipseg."""
-    with serving(tmp_path_factory.mktemp("data"), threads=2) as running:
+    """A server with the model that ships with skipseg, and one for pictures whose weights are random."""
+    data = tmp_path_factory.mktemp("data")
+    Registry(data / "models").add(
+        small_bundle(tmp_path_factory.mktemp("bundle") / "flat", small_plan(2), "flat").folder
+    )
+    with serving(data, threads=2) as running:
         yield running
 
 

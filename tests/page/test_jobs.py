@@ -26,6 +26,7 @@ def scans(real_data, tmp_path: Path) -> list[Path]:
 def order(page: Page, *files: Path) -> str:
     """Drop files, have them segmented; the job's id."""
     drop(page, *files)
+    page.get_by_label("Model", exact=True).select_option("hippocampus@1")
     page.get_by_role("button", name="Segment them").click()
     page.wait_for_url(re.compile("#/jobs/[0-9a-f]+"))
     return page.url.rpartition("/")[2]

@@ -35,6 +35,7 @@ QUERIES = {f"alert {name}": rule["expr"] for name, rule in rules().items()} | {
 def told(lonely, scan) -> dict[str, set[str]]:
     """Every name in /metrics, and the labels it is told with."""
     lonely.server.metrics.job_counts = lambda: {"failed": 1}
+    lonely.server.metrics.delivery_counts = lambda: {"given_up": 1}
     lonely.client.post("/v1/segmentations", files={"scan": scan})
     families = list(text_string_to_metric_families(lonely.client.get("/metrics").text))
     names: dict[str, set[str]] = defaultdict(set, {family.name: set() for family in families})

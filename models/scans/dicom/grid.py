@@ -84,8 +84,13 @@ def grid(plane: Plane, first: Vector, step: Vector, shape: Shape) -> Geometry:
 
 def check_step(stack: Stack) -> None:
     """Raise ``ScanUnusable`` for a tilt, a gap and uneven spacing, in words that name the places."""
-    if problem := tilt(stack) or unevenness(stack):
+    if problem := irregularity(stack):
         raise ScanUnusable(f"{problem}; send the whole series as it was stored, or {_ASK}")
+
+
+def irregularity(stack: Stack) -> str | None:
+    """In words: why the planes lie on no regular grid; None when they do."""
+    return " and ".join(filter(None, [tilt(stack), unevenness(stack)])) or None
 
 
 def tilt(stack: Stack) -> str | None:

@@ -34,7 +34,6 @@ DAMAGE = (
     InvalidDicomError,
     KeyError,
     LookupError,
-    MemoryError,
     NotImplementedError,
     OSError,
     OverflowError,
@@ -47,7 +46,17 @@ DAMAGE = (
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _BULKY_VRS = ("OB", "OD", "OF", "OL", "OW", "UN")
 _BULKY = 16 * 1024  # bytes of a value that nobody needs
-_FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+_FIRST_ELEMENTS = {  # with their VR: group lengths, the character set, the image type
+    b"\x02\x00\x00\x00": (b"UL",),
+    b"\x08\x00\x00\x00": (b"UL",),
+    b"\x08\x00\x05\x00": (b"CS",),
+    b"\x08\x00\x08\x00": (b"CS",),
+}
+_CHARACTERS, _IMAGE_TYPE = b"\x08\x00\x05\x00", b"\x08\x00\x08\x00"
+_FIRST_IMPLICIT = {  # the same without a VR: their lengths follow at once
+    b"\x08\x00\x00\x00\x04\x00\x00\x00",
+    *(tag + bytes([length, 0, 0, 0]) for tag in (_CHARACTERS, _IMAGE_TYPE) for length in range(2, 128, 2)),
+}
 
 
 def is_dicom(head: bytes) -> bool:
@@ -57,8 +66,7 @@ def is_dicom(head: bytes) -> bool:
 
 def lacks_preamble(head: bytes) -> bool:
     """Whether a file starts as old DICOM does: with an element of group 2 or 8 at once."""
-    first_element, kind = head[2:4] in (b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00"), head[4:6]
-    return head[:2] in _FIRST_GROUPS and first_element and (kind.isupper() or head[6:8] == b"\x00\x00")
+    return head[4:6] in _FIRST_ELEMENTS.get(head[:4], ()) or head[:8] in _FIRST_IMPLICIT
 
 
 def read_header(part: Part, tags: list[int] | None = None) -> tuple[Dataset, bool]:

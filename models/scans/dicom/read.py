@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from skipseg.models.errors import ScanUnusable
 from skipseg.models.scans.dicom.choice import SeriesChoice
 from skipseg.models.scans.dicom.found import Contents, Series, contents_of
-from skipseg.models.scans.dicom.grid import Stack, check_step, geometry_of, stacked, twins, without
+from skipseg.models.scans.dicom.grid import Stack, geometry_of, irregularity, stacked, twins, without
 from skipseg.models.scans.dicom.header import SeriesHeader
 from skipseg.models.scans.dicom.parse import damage_told, read_header
 from skipseg.models.scans.dicom.parts import DicomSource, parts_of
 from skipseg.models.scans.dicom.pick import pick
 from skipseg.models.scans.dicom.pixels import check_pixels, is_lossy, values_of
-from skipseg.models.scans.dicom.planes import planes_of
+from skipseg.models.scans.dicom.planes import TOLERANCE_MM, planes_of
 from skipseg.models.scans.dicom.regrid import regridded
 from skipseg.models.scans.finite import require_finite
 from skipseg.models.scans.geometry import Geometry
@@ -61,7 +61,7 @@ def read_series(series: Series, contents: Contents, limits: Limits, choice: Seri
         check_pixels(header)
     planes = _without_twins(stacked(planes_of(headers)))
     ignored = contents.files - len({id(plane.header) for plane in planes.planes})
-    if choice.geometry == "resample" and len(planes.planes) > 1 and (irregular := _is_irregular(planes)):
+    if choice.geometry == "resample" and len(planes.planes) > 1 and (irregular := irregularity(planes)):
         voxels, geometry = regridded(planes, limits)
         return _volume(voxels, geometry, _header(planes, ignored, lossy, irregular))
     geometry = geometry_of(planes)
@@ -90,21 +90,13 @@ def _without_twins(planes: Stack) -> Stack:
     for first, second in twins(planes):
         apart = np.abs(planes.positions[first] - planes.positions[second]).max()
         one, other = values_of([planes.planes[first]]), values_of([planes.planes[second]])
-        if apart > 0.01 or not np.array_equal(next(one), next(other)):
+        if apart > TOLERANCE_MM or not np.array_equal(next(one), next(other)):
             raise ScanUnusable(
                 f"two slices lie at {planes.heights[first]:.2f} mm and differ: these are several acquisitions (times, "
                 "echoes, directions) or a mixture; send the slices of one alone"
             )
         dropped.add(first)
     return without(planes, dropped)
-
-
-def _is_irregular(planes: Stack) -> str | None:
-    try:
-        check_step(planes)
-    except ScanUnusable as problem:
-        return str(problem)
-    return None
 
 
 def _filled(planes: Stack, geometry: Geometry) -> NDArray[np.float32]:

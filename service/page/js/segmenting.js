@@ -6,14 +6,14 @@ import { bytes, duration } from "./words.js";
 const WORDS = { read: "reading", queue: "waiting", preprocess: "preparing", network: "network", postprocess: "finishing", write: "writing" };
 
 /** How it is asked for; what is left empty is left out. */
-export function queryOf({ model, format, tta, overlap, roi, beside }) {
-  const asked = { model, format, tta: tta ? "true" : "", overlap, roi, beside };
+export function queryOf({ model, format, tta, overlap, roi, beside, series, geometry }) {
+  const asked = { model, format, tta: tta ? "true" : "", overlap, roi, beside, series, geometry };
   return new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
 }
 
 /**
- * Segment a scan; `told(share, words)` says how far it is. Gives {model, backend, stages, mask, summary, uncertainty} with
- * blobs of NIfTI, and throws `Problem`, or `AbortError` when it was stopped.
+ * Segment a scan; `told(share, words)` says how far it is. Gives {model, backend, series, notes, stages, mask, summary,
+ * uncertainty} with blobs of NIfTI, and throws `Problem`, or `AbortError` when it was stopped.
  */
 export async function segment(scan, wishes, { signal, told }) {
   const asked = { ...wishes, format: "nifti", beside: "summary,uncertainty" };
@@ -22,6 +22,8 @@ export async function segment(scan, wishes, { signal, told }) {
   return {
     model: answer.headers.get("X-Skipseg-Model"),
     backend: answer.headers.get("X-Skipseg-Backend"),
+    series: answer.headers.get("X-Skipseg-Series") ?? "", // of DICOM: which one was read
+    notes: answer.headers.get("X-Skipseg-Notes") ?? "",
     stages: stagesOf(answer.headers.get("Server-Timing") ?? ""),
     mask: form.get("mask"),
     summary: JSON.parse(await form.get("summary").text()),

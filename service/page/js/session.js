@@ -7,3 +7,10 @@ export const hand = { scan: null, model: null, wishes: null, result: null, image
 export function take(scan) {
   Object.assign(hand, { scan, result: null, image: null });
 }
+
+/** A name for this tab, which a reload does not change. */
+export function thisTab() {
+  const kept = sessionStorage.getItem("skipseg-tab") ?? String(crypto.getRandomValues(new Uint32Array(2)).join("-"));
+  sessionStorage.setItem("skipseg-tab", kept);
+  return kept;
+}

@@ -38,5 +38,6 @@ export function swatch(colour) {
 export function madeBy(result) {
   const total = result.stages.reduce((sum, stage) => sum + stage.seconds, 0);
   const spent = result.stages.filter((stage) => stage.seconds >= 0.05).map((stage) => `${stage.name} ${duration(stage.seconds)}`).join(", ");
-  return h("p", { class: "small muted" }, `${result.model} on ${result.backend}, ${duration(total)} on the server${spent && `: ${spent}`}.`);
+  const note = result.notes && h("p", { class: "notice warn" }, `How the scan was read: ${result.notes}.`);
+  return [note, h("p", { class: "small muted" }, `${result.model} on ${result.backend}, ${duration(total)} on the server${spent && `: ${spent}`}.`)];
 }

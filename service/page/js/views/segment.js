@@ -3,64 +3,132 @@
 import { get } from "../api.js";
 import { dropZone, takeDrops } from "../components/drop.js";
 import { problemCard } from "../components/problem.js";
-import { h, fill } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { scanOf } from "../scan/files.js";
-import { segment } from "../segmenting.js";
-import { downloads } from "../segment/downloads.js";
+import { asServerReads, imageOf } from "../scan/image.js";
 import { versions } from "../segment/models.js";
 import { orderForm } from "../segment/order.js";
-import { madeBy, sizesTable, trustCard } from "../segment/result.js";
+import { resultCards, showResult } from "../segment/results.js";
 import { runner } from "../segment/run.js";
+import { segment } from "../segmenting.js";
 import { hand, take } from "../session.js";
+import { viewerPanel } from "../viewer/panel.js";
 import { bytes } from "../words.js";
 
 export async function show(root) {
   const [models, info] = await Promise.all([versions(), get("/v1/info")]);
-  const side = h("div", { class: "stack" }), stage = h("div", { class: "stack" });
-  fill(root,
-    h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Segment"), h("p", {}, "Drop a scan, and see what a model finds in it."))),
-    models.length ? h("div", { class: "beside" }, side, stage) : noModels());
-  if (!models.length) return null;
+  fill(root, h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Segment"), h("p", {}, "Drop a scan, and see what a model finds in it."))));
+  if (!models.length) { root.append(noModels()); return null; }
+  const view = new SegmentView(root, models, info);
+  await view.begin();
+  return () => view.leave();
+}
 
-  const order = await orderForm(models, hand.wishes, () => {});
-  const run = runner("Segment", async (watch) => {
-    hand.wishes = order.wishes();
-    hand.model = order.model();
-    hand.result = await segment(hand.scan, hand.wishes, watch);
-    draw();
-  });
+class SegmentView {
+  constructor(root, models, info) {
+    Object.assign(this, { models, info, viewer: null, leaving: new AbortController() });
+    this.side = h("div", { class: "stack" });
+    this.picture = h("section", { class: "card viewer", "aria-label": "Viewer", hidden: true });
+    this.cards = h("div", { class: "stack" });
+    this.stage = h("div", { class: "stack" }, this.picture, this.cards);
+    root.append(h("div", { class: "beside" }, this.side, this.stage));
+    takeDrops(root, (files) => this.got(files));
+  }
 
-  function got(files) {
-    try {
-      run.stop();
-      take(scanOf(files));
-      run.rest();
-      draw();
-    } catch (error) {
-      fill(stage, problemCard(error), emptyStage(got));
+  async begin() {
+    this.order = await orderForm(this.models, hand.wishes, () => {});
+    this.run = runner("Segment", (watch) => this.segment(watch));
+    this.draw();
+    if (hand.scan) await this.look();
+  }
+
+  async segment(watch) {
+    const wishes = this.order.wishes(), model = this.order.model();
+    const result = await segment(hand.scan, wishes, watch);
+    Object.assign(hand, { wishes: { ...wishes, ...(result.series && { series: result.series }) }, model, result });
+    this.draw();
+    if (matchMedia("(max-width: 56rem)").matches) this.stage.scrollIntoView(); // it is below, not beside
+    if (this.isUnseen || this.isOther(result)) {
+      hand.image = null; // which series is read, and onto which grid, is known now
+      await this.look();
+    } else if (this.viewer) {
+      await showResult(hand, this.viewer);
     }
   }
 
-  function draw() {
-    const isChosen = hand.scan !== null;
-    fill(side,
-      isChosen && h("section", { class: "card stack" }, h("h2", {}, "Scan"), scanLine(hand.scan), again(got)),
-      h("section", { class: "card stack" }, h("h2", {}, "Model"), order.element, isChosen && run.element));
-    stage.classList.toggle("first-when-narrow", !isChosen);
-    fill(stage, hand.result ? results(info) : isChosen ? waiting() : emptyStage(got));
+  /** Whether the mask is of something else than what is shown: another series of a study, or another grid. */
+  isOther(result) {
+    const { series = "", geometry = "" } = this.shown ?? {};
+    return hand.scan.kind === "dicom" && ((hand.wishes.geometry ?? "") !== geometry || (series !== "" && series !== result.series));
   }
-  takeDrops(root, got);
-  draw();
-  return () => run.stop();
-}
 
-function results(info) {
-  const colours = new Map(hand.model.labels.map((label) => [label.value, label.colour]));
-  return [
-    trustCard(hand.result.summary.trust),
-    h("section", { class: "card stack" }, h("h2", {}, "What was found"), sizesTable(hand.result.summary, colours), madeBy(hand.result)),
-    downloads(hand, info.formats),
-  ];
+  got(files) {
+    try {
+      const scan = scanOf(files);
+      this.run.stop();
+      take(scan);
+      this.run.rest();
+      this.draw();
+      this.look();
+    } catch (error) {
+      fill(this.cards, problemCard(error), hand.scan ? null : this.drop());
+    }
+  }
+
+  /** Show the scan, and the mask when there is one; that it cannot be drawn stops nothing else. */
+  async look() {
+    const { scan } = hand;
+    this.viewer?.close();
+    this.viewer = null;
+    this.isUnseen = false;
+    this.picture.hidden = false;
+    fill(this.picture, h("p", { class: "muted", role: "status" }, "Opening the scan…"));
+    try {
+      hand.image ??= await imageOf(scan, { signal: this.leaving.signal, wishes: hand.result ? hand.wishes : this.order.wishes() });
+      this.shown = hand.result ? hand.wishes : this.order.wishes();
+      const viewer = await this.open(scan);
+      if (hand.scan !== scan || this.leaving.signal.aborted) return viewer?.close();
+      this.viewer = viewer;
+      if (hand.result) this.draw();
+      if (hand.result && viewer) await showResult(hand, viewer);
+    } catch (error) {
+      if (error.name === "AbortError" || hand.scan !== scan) return null;
+      this.isUnseen = true;
+      fill(this.picture, problemCard(error.title ? error : unseen(error), () => this.look()));
+    }
+    return null;
+  }
+
+  async open(scan) {
+    const isPicture = scan.kind === "picture";
+    try {
+      return await viewerPanel(this.picture, hand.image, isPicture);
+    } catch (error) {
+      if (hand.image !== scan.files[0]) throw error;
+      hand.image = await asServerReads(scan, { signal: this.leaving.signal }); // NIfTI that the viewer cannot read: the server knows more, or says why
+      return viewerPanel(this.picture, hand.image, isPicture);
+    }
+  }
+
+  draw() {
+    const isChosen = hand.scan !== null;
+    this.order.suit(hand.scan);
+    fill(this.side,
+      isChosen && h("section", { class: "card stack" }, h("h2", {}, "Scan"), scanLine(hand.scan), h("details", {}, h("summary", {}, "Another scan"), this.drop())),
+      h("section", { class: "card stack" }, h("h2", {}, "Model"), this.order.element, isChosen && this.run.element));
+    this.stage.classList.toggle("first-when-narrow", !isChosen);
+    fill(this.cards, hand.result ? resultCards(hand, this.info, this.viewer, this.models) : isChosen ? null : this.drop());
+  }
+
+  drop() {
+    return dropZone({ title: "Drop a scan here", words: "NIfTI, NRRD, MHA, PNG, TIFF, or a DICOM folder or zip. Several channels: drop them together.", got: (files) => this.got(files) });
+  }
+
+  leave() {
+    this.leaving.abort();
+    this.run.stop();
+    this.viewer?.close();
+  }
 }
 
 function scanLine(scan) {
@@ -68,16 +136,8 @@ function scanLine(scan) {
   return h("p", { class: "file-name" }, scan.title, " ", h("small", {}, bytes(size)));
 }
 
-function again(got) {
-  return h("details", {}, h("summary", {}, "Another scan"), dropZone({ title: "Drop it anywhere here", words: "or", got }));
-}
-
-function emptyStage(got) {
-  return dropZone({ title: "Drop a scan here", words: "NIfTI, NRRD, MHA, PNG, TIFF, or a DICOM folder or zip. Several channels: drop them together.", got });
-}
-
-function waiting() {
-  return h("div", { class: "empty" }, h("h2", {}, "Ready"), h("p", {}, "Press Segment to have its mask made. The scan goes to this server alone."));
+function unseen(error) {
+  return { title: "The scan cannot be shown", detail: `It can be segmented all the same, if the server reads it. The viewer says: ${error.message}` };
 }
 
 function noModels() {

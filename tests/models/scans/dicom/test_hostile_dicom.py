@@ -189,3 +189,9 @@ def test_bytes_after_chance_are_refused_or_read_and_never_worse() -> None:
             data[at] = int(chance.integers(256))
         with suppress(ScanError, UsageError):
             read_scan(bytes(data))
+
+
+def test_numbers_that_begin_like_a_group_are_no_dicom() -> None:
+    counts = np.arange(8, 200, dtype="<i4").tobytes()
+    with pytest.raises(ScanFormatUnknown, match="no format that is read"):
+        read_scan(counts)

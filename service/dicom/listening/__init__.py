@@ -1,0 +1,1 @@
+"""Series that others send by C-STORE, on their way into jobs."""

@@ -1,0 +1,99 @@
+"""The view Correct: a mask is painted on, survives a reload, and becomes a case that models learn from."""
+
+from pathlib import Path
+
+import httpx
+import nibabel
+import numpy as np
+import pytest
+from browsing import drop, picture_of, segment
+
+from skipseg.training.datasets.dataset import open_dataset, read_case
+
+
+def open_drawing(page, scan: Path) -> None:
+    drop(page, scan)
+    segment(page)
+    page.get_by_role("link", name="Correct this mask").click()
+    page.get_by_text("Paint with").wait_for()
+    picture_of(page)
+
+
+def stroke(page) -> None:
+    """Across the upper left plane."""
+    box = page.locator("canvas").bounding_box()
+    x, y = box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.12
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + box["width"] * 0.08, y, steps=6)
+    page.mouse.up()
+
+
+def counts(page) -> list[int]:
+    return [int(each.inner_text().split()[0].replace(",", "")) for each in page.locator(".count").all()]
+
+
+def changed(page, before: list[int]) -> list[int]:
+    """The counts once they are others."""
+    for _ in range(40):
+        page.wait_for_timeout(250)
+        if counts(page) != before:
+            return counts(page)
+    pytest.fail("no stroke was counted")
+
+
+def test_a_corrected_mask_becomes_a_case_on_the_scans_own_grid(opened, server, hippocampus: Path) -> None:
+    with opened() as visit:
+        page = visit.page
+        open_drawing(page, hippocampus)
+        before = counts(page)
+        stroke(page)
+        painted = changed(page, before)
+        assert painted[0] > before[0]
+        assert visit.complaints() == []
+        page.get_by_label("Name of the case").fill("mended")
+        page.get_by_role("button", name="Save as a case").click()
+        page.get_by_text("Saved: case mended").wait_for()
+        page.reload()
+        page.get_by_text("No mask is in hand").wait_for()  # what is saved is not kept in the browser any more
+    case = httpx.get(f"{server.url}/v1/datasets/hippocampus-corrected").json()["cases"]
+    assert [each["name"] for each in case] == ["mended"]
+    dataset = open_dataset(server.log.parent / "datasets" / "hippocampus-corrected")
+    image, truth = read_case(dataset, dataset.cases[0])
+    scan = nibabel.load(hippocampus)
+    assert np.array_equal(image.voxels[0], scan.get_fdata())
+    assert np.array_equal(image.geometry.affine, scan.affine)
+    assert [int(np.sum(truth == value)) for value in (1, 2)] == painted
+
+
+def test_a_drawing_survives_a_reload_and_is_undone(opened, hippocampus: Path) -> None:
+    with opened(color_scheme="dark") as visit:
+        page = visit.page
+        open_drawing(page, hippocampus)
+        model = counts(page)
+        page.get_by_text("Erase").click()
+        page.locator("canvas").focus()
+        page.keyboard.press("Space")  # the cross is in the middle of the mask
+        erased = changed(page, model)
+        assert sum(erased) < sum(model)
+        page.wait_for_timeout(500)  # it is being kept
+        page.reload()
+        page.get_by_text("was not saved as a case yet").wait_for()
+        page.get_by_text("Paint with").wait_for()
+        assert counts(page) == erased
+        assert visit.complaints() == []
+        page.get_by_text("Posterior").click()
+        stroke(page)
+        more = changed(page, erased)
+        page.keyboard.press("Control+z")
+        assert changed(page, more) == erased
+        page.get_by_role("button", name="Discard it").click()
+        page.get_by_text("was not saved as a case yet").wait_for(state="detached")
+        page.get_by_text("Paint with").wait_for()
+        assert counts(page) == model
+
+
+def test_without_a_mask_the_way_to_one_is_shown(opened) -> None:
+    with opened("/#/correct") as visit:
+        visit.page.get_by_role("link", name="Segment a scan").click()
+        visit.page.get_by_text("Drop a scan here").wait_for()
