@@ -24,7 +24,7 @@ KEPT = "public, max-age=31536000, immutable"  # its version is in its path
 # NiiVue brings its fonts and textures as data: URLs, and hands pictures on as blob: ones. No style is written inline.
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
