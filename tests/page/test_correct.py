@@ -54,6 +54,11 @@ def test_a_corrected_mask_becomes_a_case_on_the_scans_own_grid(opened, server, h
         page.get_by_label("Name of the case").fill("mended")
         page.get_by_role("button", name="Save as a case").click()
         page.get_by_text("Saved: case mended").wait_for()
+        page.get_by_label("Name of the case").fill("again")  # one scan is one case
+        page.get_by_role("button", name="Save as a case").click()
+        page.get_by_text("This scan is in the dataset already").wait_for()
+        page.get_by_role("button", name="Save as a case").click()
+        page.get_by_text("Replaced: case mended").wait_for()
         page.reload()
         page.get_by_text("No mask is in hand").wait_for()  # what is saved is not kept in the browser any more
     case = httpx.get(f"{server.url}/v1/datasets/hippocampus-corrected").json()["cases"]

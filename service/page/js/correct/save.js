@@ -24,10 +24,18 @@ export async function saveCard(hand, drawing, saved) {
   const run = runner("Save as a case", async ({ signal, told }) => {
     if (!case_.checkValidity()) throw { title: "This is no name of a case", detail: "Use 1 to 64 letters, digits, - and _. Take no name of a patient" };
     if (dataset.value === NEW) await make();
-    const answer = await put(dataset.value, case_.value, signal, told);
+    const answer = await put(dataset.value, case_.value, signal, told).catch((error) => { throw known(error); });
     fill(done, h("div", { class: "notice good", role: "status" }, h("p", {}, `${answer.isNew ? "Saved" : "Replaced"}: case ${case_.value} of the dataset ${dataset.value}. A model that is trained on it learns from this correction.`)));
     saved();
   });
+  /** A scan that is there already is one case, whatever it is called: its name is put in, to replace its mask. */
+  function known(error) {
+    const there = /^the case (\S+) has the same image/.exec(error.detail ?? "");
+    if (!there || error.code !== "dataset_conflict") return error;
+    [, case_.value] = there;
+    return { title: "This scan is in the dataset already", detail: `It is the case ${there[1]}, whose name is filled in now. Save once more to replace its mask` };
+  }
+
   const draw = () => { naming.hidden = dataset.value !== NEW; };
 
   async function make() {

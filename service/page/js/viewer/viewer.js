@@ -17,7 +17,7 @@ export async function openViewer(root, image, { isPicture = false, told = () => 
   const canvas = h("canvas", { tabindex: "0", role: "img", "aria-label": `The scan. ${HELP}` });
   const frame = h("div", { class: "canvas-frame" }, canvas);
   root.replaceChildren(frame);
-  const nv = new kit.Niivue({ show3Dcrosshair: true, multiplanarShowRender: kit.SHOW_RENDER.ALWAYS, multiplanarLayout: kit.MULTIPLANAR_TYPE.GRID, multiplanarPadPixels: 4, crosshairWidth: 0.5, crosshairWidthUnit: "percent", dragAndDropEnabled: false, showLegend: false,
+  const nv = new kit.Niivue({ show3Dcrosshair: true, multiplanarShowRender: kit.SHOW_RENDER.NEVER, multiplanarLayout: kit.MULTIPLANAR_TYPE.GRID, multiplanarPadPixels: 4, crosshairWidth: 0.5, crosshairWidthUnit: "percent", dragAndDropEnabled: false, showLegend: false,
     loadingText: "", logLevel: "error", crosshairColor: [1, 0.85, 0.3, 0.9], backColor: [0.02, 0.03, 0.04, 1], isAntiAlias: false, isResizeCanvas: true });
   await nv.attachToCanvas(canvas);
   nv.onLocationChange = (place) => told(place);
@@ -49,7 +49,7 @@ class Viewer {
     this.channels = volume.nFrame4D ?? 1;
     this.isFlat = volume.dimsRAS[3] === 1;
     const voxels = volume.dimsRAS[1] * volume.dimsRAS[2] * volume.dimsRAS[3];
-    if (voxels > MOST_BESIDE) this.nv.opts.multiplanarShowRender = this.kit.SHOW_RENDER.NEVER;
+    if (voxels <= MOST_BESIDE) this.nv.opts.multiplanarShowRender = this.kit.SHOW_RENDER.ALWAYS;
     if (this.isPicture) Object.assign(this.nv.opts, { isNearestInterpolation: true, isOrientationTextVisible: false });
     else this.nv.setClipPlane(SCAN_IN_3D);
     this.nv.setInterpolation(true); // voxels as they are, not smoothed
