@@ -9,9 +9,9 @@ export function judgementCard({ a, b, cases, mean, labels, learned, failed }) {
   return h("section", { class: "card stack" },
     h("h2", {}, `${b} against ${a}`),
     h("p", { class: "small muted" }, `Dice on ${plural(cases, "frozen case")} that both segmented. An interval that holds 0 means: these cases cannot tell which is better.`),
-    learned > 0 && h("p", { class: "notice warn" }, `${plural(learned, "case")} of these were learned from by one of the two, which flatters it.`),
+    learned > 0 && h("p", { class: "notice warn" }, `One of the two learned from ${plural(learned, "case")} of these, which flatters it.`),
     failed > 0 && h("p", { class: "notice warn" }, `${plural(failed, "case")} could not be segmented by one of the two, and are in no figure.`),
-    h("div", { class: "scroll-x" }, h("table", { class: "judgement" },
+    h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": `${b} against ${a}` }, h("table", { class: "judgement" },
       h("caption", { class: "visually-hidden" }, `Dice of ${b} against ${a}`),
       h("thead", {}, h("tr", {}, ["Label", a, b, "Change", "95 % interval", "Better / worse / same"].map((name, column) => h("th", { scope: "col", class: column ? "number" : "" }, name)))),
       h("tbody", {}, rows.map(([name, found]) => row(name, found.dice))))));
