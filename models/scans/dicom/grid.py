@@ -49,7 +49,7 @@ def stacked(planes: Sequence[Plane]) -> Stack:
     if odd:
         raise ScanUnusable(
             f"all slices of a series must have one size, orientation and frame of reference; {len(odd)} of "
-            f"{len(planes)} differ from the first, at {_listed(odd)} mm along its normal; send one stack of them alone"
+            f"{len(planes)} differ from the first, at {listed(odd)} mm along its normal; send one stack of them alone"
         )
     order = np.argsort(heights, kind="stable")
     return Stack(tuple(planes[number] for number in order), heights[order])
@@ -117,9 +117,7 @@ def unevenness(stack: Stack) -> str | None:
     if all(round(apart[at] / usual) >= 2 for at in wide) and len(wide):
         between = [f"{stack.heights[at]:.2f} and {stack.heights[at + 1]:.2f}" for at in wide[:MOST_TOLD]]
         return f"slices are missing: they lie {usual:.4g} mm apart, but not between {', '.join(between)} mm"
-    return (
-        f"slices are unevenly spaced, {apart.min():.4g} to {apart.max():.4g} mm apart: at {_listed(stack.heights)} mm"
-    )
+    return f"slices are unevenly spaced, {apart.min():.4g} to {apart.max():.4g} mm apart: at {listed(stack.heights)} mm"
 
 
 def _step(stack: Stack) -> tuple[Vector, Vector]:
@@ -135,6 +133,7 @@ def _step(stack: Stack) -> tuple[Vector, Vector]:
     return step, positions.mean(axis=0) - step * (count - 1) / 2
 
 
-def _listed(heights: Sequence[float] | NDArray[np.float64]) -> str:
+def listed(heights: Sequence[float] | NDArray[np.float64]) -> str:
+    """The first of them, and the last."""
     told = ", ".join(f"{height:.2f}" for height in heights[:MOST_TOLD])
     return f"{told}, ... {heights[-1]:.2f}" if len(heights) > MOST_TOLD else told

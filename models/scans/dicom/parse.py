@@ -81,7 +81,7 @@ def read_header(part: Part, tags: list[int] | None = None) -> tuple[Dataset, boo
             stopped.append(int(tag))
         return bool(tag >= _PIXELS[0])
 
-    with part.open() as file, damage_told():
+    with part.start() as file, damage_told():
         check_syntax(file)
         dataset = read_partial(file, stop_when=at_pixels, specific_tags=tags)
         dataset.buffer = dataset.filename = None  # or it would hold all bytes of the file

@@ -20,6 +20,7 @@ DicomSource = ScanSource | Sequence[Path]
 MOST_FILES = 100_000
 MOST_RATIO = 100  # a zip's files to the zip
 STUDY = 8  # so many times a scan's bytes may a zip unpack to, as it may hold a whole study
+MOST_HEADER = 64 * 2**20  # bytes of a member of a zip that are unpacked to look at its header
 HEAD = 132  # bytes that tell DICOM from all else
 
 
@@ -31,6 +32,7 @@ class Part:
     size: int  # in bytes
     head: Callable[[], bytes]
     open: Callable[[], BinaryIO]
+    start: Callable[[], BinaryIO]  # all of it that a header may take
 
 
 def is_zip(head: bytes) -> bool:
@@ -62,14 +64,21 @@ def parts_of(source: DicomSource, limits: Limits) -> Iterator[list[Part]]:
 def parts_in(archive: Archive) -> list[Part]:
     """The members of a zip, in their order, readable as long as it is open."""
     return [
-        Part(number, member.bytes, partial(archive.read, member.name, HEAD), partial(_member, archive, member.name))
+        Part(
+            number,
+            member.bytes,
+            partial(archive.read, member.name, HEAD),
+            partial(_member, archive, member.name),
+            partial(_member, archive, member.name, MOST_HEADER),
+        )
         for number, member in enumerate(archive.members)
     ]
 
 
 def _file(number: int, source: ScanSource) -> Part:
-    return Part(number, byte_count(source), partial(starts_with, source, HEAD), partial(open_source, source))
+    opened = partial(open_source, source)
+    return Part(number, byte_count(source), partial(starts_with, source, HEAD), opened, opened)
 
 
-def _member(archive: Archive, name: PurePosixPath) -> BinaryIO:
-    return io.BytesIO(archive.read(name))
+def _member(archive: Archive, name: PurePosixPath, most: int = -1) -> BinaryIO:
+    return io.BytesIO(archive.read(name, most))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skipseg.models.errors import ScanUnusable
+from skipseg.models.scans.dicom.alike import check_alike
 from skipseg.models.scans.dicom.choice import SeriesChoice
 from skipseg.models.scans.dicom.found import Contents, Series, contents_of
 from skipseg.models.scans.dicom.grid import Stack, geometry_of, irregularity, stacked, twins, without
@@ -60,6 +61,7 @@ def read_series(series: Series, contents: Contents, limits: Limits, choice: Seri
     for _, header in headers:
         check_pixels(header)
     planes = _without_twins(stacked(planes_of(headers)))
+    check_alike(planes)
     ignored = contents.files - len({id(plane.header) for plane in planes.planes})
     if choice.geometry == "resample" and len(planes.planes) > 1 and (irregular := irregularity(planes)):
         voxels, geometry = regridded(planes, limits)

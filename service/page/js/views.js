@@ -3,4 +3,6 @@
 export const VIEWS = [
   { name: "segment", title: "Segment", load: () => import("./views/segment.js") },
   { name: "correct", title: "Correct", load: () => import("./views/correct.js") },
+  { name: "jobs", title: "Jobs", load: () => import("./views/jobs.js") },
+  { name: "models", title: "Models", load: () => import("./views/models.js") },
 ];

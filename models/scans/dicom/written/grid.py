@@ -13,7 +13,8 @@ from skipseg.models.scans.geometry import Geometry
 Floats = NDArray[np.float64]
 
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-MOST_SHEAR_MM = 0.01  # DICOM's planes have no shear, and a header's rounding is far below
+MOST_SHEAR = 2e-3  # of a length: twice what the reader takes for rounding
+LEAST_SHEAR_MM = 0.02  # which is no shear
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,8 @@ class PlaneGrid:
     """Parallel planes of one size, one above the other along the normal.
 
     ``row`` and ``column`` are the unit vectors along which the column index and the row index grow; ``position`` is the
-    centre of the first voxel of the first plane.
+    centre of the first voxel of the first plane, and ``step`` leads to the next one. Headers are rounded, so they need
+    not stand at right angles to the last digit; ``upright`` is the same grid where they do.
     """
 
     rows: int
@@ -30,6 +32,7 @@ class PlaneGrid:
     row: Floats
     column: Floats
     position: Floats
+    step: Floats
     spacing: tuple[float, float]  # between rows, between columns
     apart: float  # between planes
     reversed: bool  # the mask's last axis runs against the normal: its last plane is the first here
@@ -39,22 +42,28 @@ class PlaneGrid:
         """That of a mask (columns, rows, planes); raises ``ScanUnusable`` for axes that are not at right angles."""
         affine = LPS_RAS @ geometry.affine
         columns, rows, planes = geometry.shape
-        row = affine[:3, 0] / np.linalg.norm(affine[:3, 0])
-        column = affine[:3, 1] - (affine[:3, 1] @ row) * row
-        column /= np.linalg.norm(column)
+        row, column = (affine[:3, axis] / np.linalg.norm(affine[:3, axis]) for axis in (0, 1))
         backward = float(affine[:3, 2] @ np.cross(row, column)) < 0
         position = affine[:3, 3] + (affine[:3, 2] * (planes - 1) if backward else 0)
-        _, between_rows, apart = geometry.spacing
-        grid = cls(
-            rows, columns, planes, row, column, position, (between_rows, geometry.spacing[0]), apart, bool(backward)
-        )
-        if grid.distance(geometry) > MOST_SHEAR_MM:
+        between_columns, between_rows, apart = geometry.spacing
+        step = -affine[:3, 2] if backward else affine[:3, 2]
+        spacing = between_rows, between_columns
+        grid = cls(rows, columns, planes, row, column, position, step, spacing, apart, backward)
+        if grid.is_sheared:
             raise ScanUnusable("the mask's grid has axes that are not at right angles, which DICOM's planes must have")
         return grid
 
     @property
+    def is_sheared(self) -> bool:
+        """Whether its axes miss right angles by more than rounding."""
+        long = self.apart * (self.planes - 1)
+        away = float(np.linalg.norm(np.cross(self.step, self.normal))) * (self.planes - 1)
+        return abs(float(self.row @ self.column)) > MOST_SHEAR or away > max(LEAST_SHEAR_MM, MOST_SHEAR * long)
+
+    @property
     def normal(self) -> Floats:
-        return np.asarray(np.cross(self.row, self.column))
+        across = np.cross(self.row, self.column)
+        return np.asarray(across / np.linalg.norm(across))
 
     @property
     def orientation(self) -> list[float]:
@@ -62,24 +71,20 @@ class PlaneGrid:
         return [*self.row.tolist(), *self.column.tolist()]
 
     @property
-    def affine(self) -> Floats:
-        """(column, row, plane) indices to LPS millimetres, (4, 4)."""
+    def upright(self) -> Floats:
+        """(column, row, plane) indices to LPS millimetres, (4, 4), with all axes at right angles."""
         affine = np.eye(4)
-        affine[:3, 0], affine[:3, 1] = self.row * self.spacing[1], self.column * self.spacing[0]
+        affine[:3, 0], affine[:3, 1] = self.row * self.spacing[1], np.cross(self.normal, self.row) * self.spacing[0]
         affine[:3, 2], affine[:3, 3] = self.normal * self.apart, self.position
         return affine
 
     def positions(self) -> Floats:
         """Where the first voxel of each plane lies, (planes, 3)."""
-        return self.position + np.arange(self.planes)[:, None] * self.apart * self.normal
+        return self.position + np.arange(self.planes)[:, None] * self.step
 
-    def distance(self, geometry: Geometry) -> float:
-        """How far the voxels of the mask lie from this grid's at most, in mm."""
-        affine = self.affine
-        if self.reversed:
-            affine[:3, 3] += affine[:3, 2] * (self.planes - 1)
-            affine[:3, 2] *= -1
-        return geometry.distance(Geometry(geometry.shape, LPS_RAS @ affine))
+    def plane_at(self, place: Floats) -> int:
+        """Which plane of ``upright`` begins there."""
+        return round(float((place - self.position) @ self.normal) / self.apart)
 
     def stacked(self, voxels: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
         """Voxels (columns, rows, planes) as (planes, rows, columns) in this grid's order; a view."""

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
+from pydicom.valuerep import DSfloat
 
 from skipseg.models.errors import UsageError
 from skipseg.models.labels import Label
 from skipseg.models.scans.dicom.written.codes import Meaning, as_item, short
 from skipseg.models.scans.dicom.written.equipment import Equipment
+from skipseg.models.scans.dicom.written.grid import Floats
 from skipseg.models.scans.dicom.written.origin import Image, Origin
 from skipseg.models.scans.dicom.written.uids import Result, derived
 from skipseg.models.scans.volume import Mask
@@ -60,6 +62,7 @@ def segmentation(mask: Mask, format: str, origin: Origin, result: Result) -> Dat
     else:
         written.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)  # gdcm's aborts at times
     _refer(written, origin)
+    _place(written, origin)
     _settle_dimensions(written, result.uid("dimensions", format))
     written.update(origin.patient.elements)
     return written
@@ -76,7 +79,7 @@ def _volume(mask: Mask, origin: Origin, large: bool) -> hd.Volume:
         numbers = numbers[:1]
     return hd.Volume(
         array=np.ascontiguousarray(numbers),
-        affine=grid.affine[:, [2, 1, 0, 3]],
+        affine=grid.upright[:, [2, 1, 0, 3]],
         coordinate_system="PATIENT",
         frame_of_reference_uid=origin.frame_of_reference,
     )
@@ -121,16 +124,18 @@ def _described(number: int, label: Label, made_by: Equipment, result: Result) ->
 
 def _stand_ins(origin: Origin) -> list[Dataset]:
     """An image for each plane that says where it is and nothing else: highdicom stumbles over what real ones say."""
-    return [_stand_in(origin, plane, position) for plane, position in enumerate(origin.positions.tolist())]
+    upright = origin.grid.upright
+    return [_stand_in(origin, k, upright[:3, 3] + k * upright[:3, 2], upright) for k in range(origin.grid.planes)]
 
 
-def _stand_in(origin: Origin, plane: int, position: list[float]) -> Dataset:
+def _stand_in(origin: Origin, plane: int, place: Floats, upright: Floats) -> Dataset:
     grid, image = origin.grid, Dataset()
     image.SOPClassUID, image.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4", _stand_in_uid(plane)
     image.StudyInstanceUID, image.SeriesInstanceUID = origin.study, origin.series
     image.FrameOfReferenceUID, image.Modality = origin.frame_of_reference, origin.modality
     image.Rows, image.Columns = grid.rows, grid.columns
-    image.ImagePositionPatient, image.ImageOrientationPatient = position, grid.orientation
+    image.ImagePositionPatient = place.tolist()
+    image.ImageOrientationPatient = (upright[:3, :2] / np.linalg.norm(upright[:3, :2], axis=0)).T.ravel().tolist()
     image.PixelSpacing, image.SpacingBetweenSlices = list(grid.spacing), grid.apart
     image.SliceThickness = origin.thickness or grid.apart
     for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
@@ -165,6 +170,20 @@ def _refer(written: Dataset, origin: Origin) -> None:
                     item.update(image.reference())
         if not behind:
             frame.DerivationImageSequence = []
+
+
+def _place(written: Dataset, origin: Origin) -> None:
+    """Put every frame where the scan's own numbers put its plane: highdicom knows right angles alone."""
+    orientation = written.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    orientation.ImageOrientationPatient = _numbers(origin.grid.orientation)
+    for frame in written.PerFrameFunctionalGroupsSequence:
+        position = frame.PlanePositionSequence[0]
+        plane = origin.grid.plane_at(np.array(position.ImagePositionPatient, dtype=np.float64))
+        position.ImagePositionPatient = _numbers(origin.positions[plane].tolist())
+
+
+def _numbers(values: Sequence[float]) -> list[DSfloat]:
+    return [DSfloat(value, auto_format=True) for value in values]
 
 
 def _series(series: str, images: Sequence[Image]) -> Dataset:

@@ -18,6 +18,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, generate_uid
 
 from skipseg.models.errors import ScanCorrupt, ScanError, ScanFormatUnknown, ScanTooLarge, UsageError
+from skipseg.models.scans.archives import Archive
+from skipseg.models.scans.dicom.found import contents_of
+from skipseg.models.scans.dicom.parts import parts_in
 from skipseg.models.scans.limits import Limits
 from skipseg.models.scans.reader import read_scan
 
@@ -150,6 +153,22 @@ def test_what_claims_much_takes_no_memory(name: str) -> None:
     with pytest.raises(ScanError):
         read_scan(data)
     assert kilobytes(os.getpid(), "VmHWM") - before < 200 * 1024
+
+
+def test_a_member_of_a_zip_is_not_unpacked_to_look_at_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target,
+        target.open("slice", "w") as member,
+    ):
+        member.write(one())
+        for _ in range(512):
+            member.write(bytes(2**20))
+    forget_the_peak(os.getpid())
+    before = kilobytes(os.getpid(), "VmRSS")
+    with Archive(path) as archive:
+        contents_of(parts_in(archive), keep_damaged=True)
+    assert kilobytes(os.getpid(), "VmHWM") - before < 300 * 1024
 
 
 def test_a_damaged_slice_in_a_folder_is_never_passed_over(tmp_path: Path) -> None:

@@ -28,7 +28,13 @@ def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plane = np.random.default_rng(0).integers(-1000, 1500, (512, 512)).astype(np.int16)
     frame = generate_uid()
     for k in range(SLICES):
-        (one,) = series(np.roll(plane, k, 0)[None], [(-180, -180, k * 1.25)], uid=uid, FrameOfReferenceUID=frame)
+        (one,) = series(
+            np.roll(plane, k, 0)[None],
+            [(-180, -180, k * 1.25)],
+            uid=uid,
+            FrameOfReferenceUID=frame,
+            StudyInstanceUID=uid,
+        )
         (folder / "series" / f"{k}").write_bytes(stored(one))
     voxels = np.stack([np.roll(plane, k, 0).T for k in range(SLICES)], axis=2)
     nib.save(nib.Nifti1Image(voxels, np.diag([0.7, 0.8, 1.25, 1])), folder / "ct.nii")

@@ -90,6 +90,33 @@ def test_a_segmentation_comes_back_as_the_label_that_it_was(format: str, tmp_pat
     assert np.array_equal(again.voxels[0], mask.voxels)
 
 
+SLIPPED = [(-10 + 0.002 * number, 20, 2.5 * number) for number in range(40)]  # by less than a tilt, more than 0.01 mm
+ROUNDED = {  # what the reader takes for right angles that a header rounded
+    "slices that slip": {"values": pixels(40), "positions": SLIPPED},
+    "cosines of three digits": {
+        "values": pixels(6, 40, 50),
+        "orientation": (0.777, 0.362, -0.515, -0.268, 0.93, 0.251),
+    },
+}
+
+
+@pytest.mark.parametrize("format", BOTH)
+@pytest.mark.parametrize("name", ROUNDED)
+def test_a_rounded_header_does_not_lose_the_mask_nor_move_it(name: str, format: str, tmp_path: Path) -> None:
+    images = series(**ROUNDED[name])  # type: ignore[arg-type]
+    mask = mask_on(read_series(tmp_path / "scan", images))
+    values = {label.name: label.value for label in mask.labels.foreground}
+    file = encode_mask(mask, format)
+    again = read_segmentation(file, mask.geometry, values, DEFAULT_LIMITS)
+    assert np.array_equal(again.voxels[0], mask.voxels)
+    places = {str(image.SOPInstanceUID): list(image.ImagePositionPatient) for image in images}
+    for frame in frames(file):
+        (source,) = frame.DerivationImageSequence[0].SourceImageSequence
+        assert list(frame.PlanePositionSequence[0].ImagePositionPatient) == places[source.ReferencedSOPInstanceUID]
+    assert encode_mask(mask, "rtstruct")
+    assert encode_mask(mask, "dicom-sr")
+
+
 def by_dcmqi(file: bytes, folder: Path, mask: Mask) -> np.ndarray:
     """As ``by_highdicom``, as dcmqi reads it."""
     path, out = folder / "seg.dcm", folder / "dcmqi"
