@@ -63,6 +63,11 @@ def planes_of(headers: Sequence[tuple[Part, Dataset]]) -> list[Plane]:
     Raises ``ScanCorrupt`` for values that are none, ``ScanUnusable`` for a place that is missing or cannot be.
     """
     with damage_told():
+        if any(int(header.get("InConcatenationTotalNumber") or 1) > 1 for _, header in headers):
+            raise ScanUnusable(
+                "this multi-frame image is one part of several (a concatenation, PS3.3 C.7.6.16.2.2.4), and no scan "
+                "without the others; send the image as one object"
+            )
         several = [header for _, header in headers if _frames(header) is not None]
         if several and len(headers) > 1:
             raise ScanUnusable(

@@ -43,9 +43,18 @@ def read_dicom(source: DicomSource, limits: Limits, choice: SeriesChoice) -> Vol
 
 
 def together(volumes: list[Volume]) -> Volume:
-    """The channels of one scan, whose header keeps those of all; raises ``ScanUnusable`` for different grids."""
+    """The channels of one scan, whose header keeps those of all.
+
+    Raises ``ScanUnusable`` for different grids, and for equal ones in different frames of reference: there equal
+    numbers are different places (PS3.3 C.7.4.1).
+    """
     whole = stack(volumes)
     first, *beside = (volume.source.header for volume in volumes)
+    if len({header.frame_of_reference for header in (first, *beside)}) > 1:
+        raise ScanUnusable(
+            "all channels must share one frame of reference, and these series have several: register them first, or "
+            "export them from one study that was acquired in one go"
+        )
     used = sum(len(header.slices) for header in beside)
     header = replace(first, beside=tuple(beside), ignored=first.ignored - used) if beside else first
     return replace(whole, source=replace(whole.source, header=header))

@@ -33,7 +33,7 @@ def report(mask: Mask, origin: Origin, result: Result) -> Dataset:
     """
     made_by = Equipment.of(mask.maker)
     segments = Image(SOP_CLASSES[BINARY], result.uid("instance", BINARY))
-    judged = "unjudged" if mask.maker is None or mask.maker.trust is None else "judged"
+    judged = "" if mask.maker is None or mask.maker.trust is None else mask.maker.trust.model_dump_json()
     written = sr.Comprehensive3DSR(
         evidence=[*_evidence(origin), _instance(origin, segments, result.uid("series", BINARY))],
         content=_content(mask, origin, result, made_by),

@@ -21,7 +21,7 @@ def derived(*parts: str) -> str:
 
 @dataclass(frozen=True)
 class Result:
-    """One result: the scan's images, the weights, and what they made of it."""
+    """One result: the scan's images, the model, its labels, and what it made of the scan."""
 
     digest: str
 
@@ -29,9 +29,10 @@ class Result:
     def of(cls, mask: Mask) -> Result:
         """That of a mask of a DICOM scan."""
         header, maker, told = mask.source.header, mask.maker, hashlib.sha256()
-        weights = "" if maker is None else maker.weights_sha256
-        names = [f"{label.value} {label.name}" for label in mask.labels.all]
-        parts = [*header.instances, weights, str(header.resampled), str(mask.geometry.shape), *names]
+        model = [] if maker is None else [maker.reference, maker.weights_sha256]
+        images = [instance for one in (header, *header.beside) for instance in one.instances]
+        labels = [label.model_dump_json() for label in mask.labels.all]
+        parts = [*images, *model, str(header.resampled), str(mask.geometry.shape), *labels]
         told.update("\n".join(parts).encode())
         for plane in np.moveaxis(mask.voxels, 2, 0):  # one at a time: no copy of the whole
             told.update(np.ascontiguousarray(plane, dtype="<u2").data)

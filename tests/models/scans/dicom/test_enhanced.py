@@ -84,3 +84,10 @@ def test_several_multi_frame_images_of_a_series_are_refused(tmp_path: Path) -> N
     other.SeriesInstanceUID = one.SeriesInstanceUID
     with pytest.raises(ScanUnusable, match="send one"):
         read_scan(into(tmp_path, [one, other]))
+
+
+def test_a_part_of_a_concatenation_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    part = enhanced(pixels(), PLACES)
+    part.InConcatenationNumber, part.InConcatenationTotalNumber = 1, 2
+    with pytest.raises(ScanUnusable, match="one part of several"):
+        read_scan(into(tmp_path, [part]))

@@ -122,3 +122,11 @@ def test_parts_that_are_series_of_their_own_are_channels_in_order(tmp_path: Path
     volume = read_channels(folders)
     assert [first_value(channel) for channel in volume.voxels] == [2, 1]
     assert volume.source.series == ",".join(made[kind][0].SeriesInstanceUID for kind in ("ct", "t2"))
+
+
+def test_channels_in_two_frames_of_reference_are_no_scan_although_their_numbers_agree(tmp_path: Path) -> None:
+    made = study()
+    for one in made["t2"]:
+        one.FrameOfReferenceUID = "1.2.3"
+    with pytest.raises(ScanUnusable, match="one frame of reference"):
+        read_channels([into(tmp_path / kind, made[kind]) for kind in ("t1", "t2")])

@@ -340,10 +340,11 @@ def test_equal_results_have_equal_uids_and_others_have_others(format: str, tmp_p
     again = mask_on(read_series(tmp_path / "again", datasets[::-1]))
     moved = replace(mask, voxels=np.roll(mask.voxels, 1))
     other_weights = replace(mask, maker=replace(MAKER, weights_sha256="cd" * 32))
+    other_version = replace(mask, maker=replace(MAKER, version=(MAKER.version or 0) + 1))
     other_scan = mask_on(scan(tmp_path))
-    uids = [uids_of(one, format) for one in (mask, again, moved, other_weights, other_scan)]
+    uids = [uids_of(one, format) for one in (mask, again, moved, other_weights, other_version, other_scan)]
     assert uids[0] == uids[1]
-    assert len(set(uids)) == 4
+    assert len(set(uids)) == 5
     assert all(not set(uids[0]) & set(other) for other in uids[2:])
 
 
