@@ -14,7 +14,7 @@ demo: $(INSTALLED)  ## train on phantoms, serve, segment one over HTTP, write de
 	$(BIN)/skipseg demo --minutes 2 --no-serve
 
 test: $(INSTALLED)  ## the fast tests
-	$(BIN)/pytest -m "not slow" --junitxml=build/tests.xml -o junit_family=xunit1
+	$(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile --junitxml=build/tests.xml -o junit_family=xunit1
 
 test-slow: $(INSTALLED)  ## the tests that take minutes
 	$(BIN)/pytest -m slow
