@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+# Test files run beside each other: each process, and what it starts, takes its share of the cores.
+_BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _BESIDE > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _BESIDE)))
+
 REAL_DATA = Path(os.environ.get("SKIPSEG_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

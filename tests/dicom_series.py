@@ -61,7 +61,7 @@ def _slice(
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = shared["study"], shared["series"]
     dataset.FrameOfReferenceUID = shared["frame"]
     dataset.Modality, dataset.ImageType, dataset.SliceThickness = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"], STEP
-    dataset.PatientName, dataset.PatientID = "Doe^Jane", "4711"
+    dataset.PatientName, dataset.PatientID = "Doe^Jane", "ID-4711-Q"
     dataset.InstanceNumber, dataset.SeriesDescription = number, "T1 post"
     dataset.ImagePositionPatient = [round(float(mm), 6) for mm in place]
     dataset.ImageOrientationPatient = [round(float(cosine), 8) for cosine in orientation]

@@ -11,8 +11,9 @@ from servers import RunningServer, serving
 from skipseg.models.registry import Registry
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Gone with its module: its event loop runs in the thread of the tests, where others start their own."""
     with chromium() as browser:
         yield browser
 

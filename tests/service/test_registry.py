@@ -255,17 +255,19 @@ def test_under_load_no_request_fails_and_every_mask_is_that_of_a_version_live_me
             done.set()
         asked = [one for client in clients for one in client.result()]
     assert {one.answer.status_code for one in asked} == {200}
-    masks: dict[int, set[bytes]] = {}
+    masks: dict[int, dict[str, set[bytes]]] = {}  # by version, and by the backend that a busy machine was found to suit
     for one in asked:
         version = int(one.answer.headers["X-Skipseg-Model"].removeprefix("busy@"))
         live = {stretch.version for stretch in stretches if stretch.begin <= one.end and one.begin <= stretch.end}
         assert version in live
-        masks.setdefault(version, set()).add(one.answer.content)
+        backend = one.answer.headers["X-Skipseg-Backend"].partition(" takes")[0]
+        masks.setdefault(version, {}).setdefault(backend, set()).add(one.answer.content)
     assert len(masks) >= 3
-    assert {len(different) for different in masks.values()} == {1}
-    assert len(set.union(*masks.values())) == len(masks)
+    assert {len(different) for backends in masks.values() for different in backends.values()} == {1}
+    of_versions = [set.union(*backends.values()) for backends in masks.values()]
+    assert len(set.union(*of_versions)) == sum(map(len, of_versions))
     (tmp_path / "scan.nii.gz").write_bytes(scan)
-    (content,) = masks[registry.model("busy").live]
+    content = min(next(iter(masks[registry.model("busy").live].values())))
     expected = Predictor(registry.resolve("busy").open(), "cpu", "fp32").segment(read_scan(tmp_path / "scan.nii.gz"))
     found = nibabel.Nifti1Image.from_bytes(gzip.decompress(content)).dataobj
     assert np.mean(np.asarray(found) == expected.voxels) > 0.999

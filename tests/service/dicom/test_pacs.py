@@ -185,5 +185,5 @@ def test_nothing_of_a_header_is_in_the_log_or_the_database(station: RunningServe
     data = station.log.parent
     for file in (station.log, data / "jobs.sqlite", data / "jobs.sqlite-wal"):
         content = file.read_bytes() if file.exists() else b""
-        for secret in ("Doe^Jane", "4711", study.study, study.series):
+        for secret in ("Doe^Jane", "ID-4711-Q", study.study, study.series):
             assert secret.encode() not in content, file

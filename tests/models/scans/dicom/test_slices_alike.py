@@ -20,7 +20,7 @@ DIFFERENT = {
     "KVP": (80.0, 140.0),
     "ImageType": (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"]),
     "StudyInstanceUID": ("1.2.3", "1.2.4"),
-    "PatientID": ("4711", "4712"),
+    "PatientID": ("ID-4711-Q", "ID-4712-Q"),
 }
 
 
