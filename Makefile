@@ -1,5 +1,6 @@
 # `make demo` and `make test` need git, make and Python 3.11 or newer; they make the environment themselves.
 PYTHON ?= python3
+WORKERS ?= 0
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CONTAINERS := .venv/.containers
@@ -13,8 +14,8 @@ help:  ## what can be made
 demo: $(INSTALLED)  ## train on phantoms, serve, segment one over HTTP, write demo/ (no network, no data of yours)
 	$(BIN)/skipseg demo --minutes 2 --no-serve
 
-test: $(INSTALLED)  ## the fast tests
-	$(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile --junitxml=build/tests.xml -o junit_family=xunit1
+test: $(INSTALLED)  ## the fast tests; WORKERS=auto runs their files beside each other
+	$(BIN)/pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile --junitxml=build/tests.xml -o junit_family=xunit1
 
 test-slow: $(INSTALLED)  ## the tests that take minutes
 	$(BIN)/pytest -m slow
