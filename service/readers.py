@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.flight import Flight, Way
@@ -45,16 +46,21 @@ class Readers:
         self.free = most
         self._seconds_left = seconds_left
         self._ahead: dict[Flight, Size] = {}
-        self._waiting: list[asyncio.Event] = []  # the longest first
+        self._reading: list[Size] = []
+        self._waiting: dict[asyncio.Event, Size | None] = {}  # the longest first
 
     @asynccontextmanager
     async def turn(self, size: Size | None) -> AsyncIterator[None]:
         """Wait for one's turn to read a scan, and hold it; None: of one whose work its bytes do not tell."""
         await self._wait_for_turn(size)
         self.free -= 1
+        if size is not None:
+            self._reading.append(size)
         try:
             yield
         finally:
+            if size is not None:
+                self._reading.remove(size)
             self.free += 1
             self._wake()
 
@@ -75,16 +81,28 @@ class Readers:
         return max(ahead - min(max(READ_S_PER_BYTE * size.bytes, SOON_S), LATE_S), 0.0)
 
     async def _wait_for_turn(self, size: Size | None) -> None:
-        changed = asyncio.Event()
-        self._waiting.append(changed)
+        """One that was held back once keeps its place behind those of its kind that came before it."""
+        changed, held_back = asyncio.Event(), False
+        self._waiting[changed] = size
         try:
-            while (early := self.early_s(size) if size else 0.0) or not self.free:
+            while (
+                (early := self.early_s(size) if size else 0.0) or not self.free or (held_back and self._later(changed))
+            ):
+                held_back = held_back or early > 0
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_glance(early) if early else None):
+                    async with asyncio.timeout(_glance(early) if held_back else None):
                         await changed.wait()
                 changed.clear()
         finally:
-            self._waiting.remove(changed)
+            del self._waiting[changed]
+            self._wake()
+
+    def _later(self, one: asyncio.Event) -> bool:
+        """Whether somebody who goes first is being read, or has waited for longer."""
+        size = self._waiting[one]
+        before = takewhile(lambda other: other is not one, self._waiting)
+        firsts = [*self._reading, *(self._waiting[other] for other in before)]
+        return size is not None and any(first is not None and first.goes_first(size) for first in firsts)
 
     def _wake(self) -> None:
         for changed in self._waiting:
