@@ -15,7 +15,7 @@ demo: $(INSTALLED)  ## train on phantoms, serve, segment one over HTTP, write de
 	$(BIN)/skipseg demo --minutes 2 --no-serve
 
 test: $(INSTALLED)  ## the fast tests; WORKERS=auto runs their files beside each other
-	$(BIN)/pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile --junitxml=build/tests.xml -o junit_family=xunit1
+	$(BIN)/pytest -m "not slow" --timeout 600 --numprocesses $(WORKERS) --dist loadfile --junitxml=build/tests.xml -o junit_family=xunit1
 
 test-slow: $(INSTALLED)  ## the tests that take minutes
 	$(BIN)/pytest -m slow

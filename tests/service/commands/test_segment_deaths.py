@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bundles import small_bundle
+from deadly_scans import FATAL_LENGTH, deadly
 from servers import PATIENCE_S, environment
 
 from skipseg.models.errors import UsageError
@@ -20,22 +21,6 @@ from skipseg.service.commands.batch import Batch
 from skipseg.service.commands.cases import collect
 from skipseg.service.commands.folder_ledger import LEDGER, FolderLedger, opened
 from skipseg.service.commands.results import RESULTS
-
-DEADLY = """
-import os, signal
-import skipseg.service.commands.crew as crew
-read = crew.read_channels
-
-def read_or_die(files, limits):
-    volume = read(files, limits)
-    if volume.geometry.shape[0] == 9:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return volume
-
-crew.read_channels = read_or_die
-from skipseg.service.cli import main
-main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +138,10 @@ def test_a_command_that_is_killed_again_and_again_goes_on(scans, tmp_path, make_
 @pytest.mark.slow
 def test_a_scan_that_kills_the_command_is_parked_after_three_deaths(scans, tmp_path, make_scan) -> None:
     bundle, out = small_bundle(tmp_path / "bundle").folder, tmp_path / "out"
-    (scans / "deadly.nii.gz").write_bytes(make_scan((9, 24, 13)))
+    (scans / "deadly.nii.gz").write_bytes(make_scan((FATAL_LENGTH, 24, 13)))
     codes = []
     while not codes or codes[-1] == -signal.SIGKILL:
-        with started([sys.executable, "-c", DEADLY], bundle, scans, out) as process:
+        with started(deadly(signal.SIGKILL), bundle, scans, out) as process:
             codes.append(process.wait(PATIENCE_S))
     assert codes == [-signal.SIGKILL] * 3 + [1]
     assert states(out) == {"a": "done", "b": "done", "c": "done", "deadly": "failed"}

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from bundles import small_bundle
+from deadly_scans import FATAL_LENGTH, deadly
 from jobs import Mortal, children, mortal, until
 from postgres import Postgres, postgres
 from servers import environment, registry_without_shipped
@@ -131,35 +132,20 @@ def test_one_that_was_frozen_and_taken_for_dead_does_no_harm(data, scans) -> Non
     recorded_once(sqlite_of(data), job, 48)
 
 
-DEADLY = """
-import os, signal
-import skipseg.service.commands.crew as crew
-read = crew.read_channels
-
-def read_or_die(files, limits):
-    volume = read(files, limits)
-    if volume.geometry.shape[0] == 9:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return volume
-
-crew.read_channels = read_or_die
-from skipseg.service.cli import main
-main()
-"""
-
-
 def test_a_scan_that_kills_its_worker_is_parked_and_the_others_succeed(data, scans, make_scan) -> None:
-    (scans / "deadly.nii.gz").write_bytes(make_scan((9, 24, 13)))
+    (scans / "deadly.nii.gz").write_bytes(make_scan((FATAL_LENGTH, 24, 13)))
     with mortal(data, **settings_for(scans, workers=0)) as server:
         server.serve()
         job = server.job_of(scans)
         deaths = 0
         while server.get(f"/v1/jobs/{job}").json()["ended"] is None:
-            command = [sys.executable, "-c", DEADLY, "worker", "--data", str(data)]
+            command = [*deadly(signal.SIGSEGV), "worker", "--data", str(data)]
             worker = subprocess.Popen(command, env=environment(server.settings))
             until(lambda worker=worker: worker.poll() is not None or server.get(f"/v1/jobs/{job}").json()["ended"], 120)
+            assert worker.poll() in (None, -signal.SIGSEGV)
             deaths += worker.poll() is not None
             worker.kill()
+            worker.wait()
         assert deaths == 3
         items = {item["name"]: item for item in server.items(job)}
         assert {item["state"] for name, item in items.items() if name != "deadly"} == {"done"}
