@@ -17,6 +17,8 @@ from skipseg.service.keys.store import KeyStore
 
 PHONE = {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}
 MODULE = "import(new URL('page/js/operate/{}.js', document.baseURI).href)"
+READ = f"""text => {MODULE.format("prometheus")}.then(({{ samplesOf }}) =>
+    JSON.stringify(samplesOf(text), (_, value) => value === Infinity ? 'inf' : value))"""
 
 
 def told_by(url: str) -> dict[str, dict[str, float]]:
@@ -75,8 +77,9 @@ def test_it_looks_only_while_somebody_does(opened) -> None:
     with opened("/#/operate", **PHONE) as seen:
         page = seen.page
         looks = lambda: sum(address.endswith("/metrics") for address in seen.asked)  # noqa: E731
-        page.wait_for_timeout(2500)
-        assert looks() >= 2
+        page.locator("table.stages").wait_for()
+        with page.expect_request("**/metrics"):  # again
+            pass
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         assert seen.complaints() == []
         page.get_by_role("button", name="Pause").click()
@@ -127,8 +130,7 @@ def test_the_text_of_prometheus_is_read_as_its_own_parser_reads_it(opened, serve
     Counter("plain", "Nothing.", registry=registry).inc(2)
     with opened("/#/operate") as seen:
         for text in (generate_latest(registry).decode(), httpx.get(f"{server.url}/metrics").text):
-            read = f"text => {MODULE.format('prometheus')}.then(it => JSON.stringify(it.samplesOf(text), (_, each) => each === Infinity ? 'inf' : each))"
-            found = json.loads(seen.page.evaluate(read, text))
+            found = json.loads(seen.page.evaluate(READ, text))
             expected: dict[str, list[dict]] = {}
             for family in text_string_to_metric_families(text):
                 for sample in family.samples:

@@ -39,7 +39,9 @@ def test_every_file_that_the_page_names_is_there_and_relative(client) -> None:
 
 def imported(source: str) -> list[str]:
     """The modules that a script names in its statements, and in ``import("...")``; words in strings are none."""
-    found = re.findall(r'^(?:import|export)\b(?:[^;"()=]*\bfrom)? *"([^"]+)";|\bimport\("([^"]+)"\)', source, re.MULTILINE)
+    found = re.findall(
+        r'^(?:import|export)\b(?:[^;"()=]*\bfrom)? *"([^"]+)";|\bimport\("([^"]+)"\)', source, re.MULTILINE
+    )
     return [always or on_demand for always, on_demand in found]
 
 

@@ -37,7 +37,7 @@ function memoryPlot(history) {
   const { memory } = history.last;
   const lines = [["scans", "line"], ["models", "second"], ["gpu", "third"]].filter(([name]) => memory[name][1]);
   const named = (name) => (name === "gpu" ? "the whole GPU" : name);
-  return plot({ ...LATELY, title: "Memory of its budget", to: 1, y: percent,
+  return plot({ ...LATELY, title: "Memory, of its budget", to: 1, y: percent,
     words: lines.map(([name]) => `${named(name)} ${bytes(memory[name][0])} of ${bytes(memory[name][1])}`).join(", "),
     lines: lines.map(([name, kind]) => ({ name: named(name), kind, points: history.points((reading) => reading.memory[name][0] / reading.memory[name][1]) })) });
 }
@@ -52,7 +52,7 @@ function requestsPlot(history) {
 function secondsPlot(history) {
   const whole = (index) => sum(history.last.stages.map(({ name }) => history.mean(name, index)));
   const scans = history.grown(({ stages }) => stages.find(({ name }) => name === "network").scans);
-  return plot({ ...LATELY, title: "Seconds a scan", y: quick, words: scans ? `${quick(whole())}, network ${quick(history.mean("network"))}: ${plural(scans, "scan")} in ${lately(history)}` : `no scan in ${lately(history)}`, lines: [
+  return plot({ ...LATELY, title: "Seconds a scan", words: scans ? `${quick(whole())}, network ${quick(history.mean("network"))}: ${plural(scans, "scan")} in ${lately(history)}` : `no scan in ${lately(history)}`, lines: [
     { name: "all stages", points: history.points((_, index) => whole(index)) },
     { name: "network", kind: "second", points: history.points((_, index) => history.mean("network", index)) }] });
 }
