@@ -7,16 +7,17 @@ const WIDTH = 320, HEIGHT = 132, LEFT = 44, RIGHT = 8, TOP = 10, BOTTOM = 22;
 
 /**
  * A plot with its title: `lines` are [{points: [[x, y], ...], kind}] (kinds: line, good, faint), `x` and `y` turn numbers
- * into words, `words` says in a sentence what is to be seen. `from` is the lowest y that is always shown.
+ * into words, `words` says in a sentence what is to be seen. `from` is the lowest y that is always shown, `along` the x
+ * that are (plots beside one another have the same).
  */
-export function plot({ title, lines, words, x = number, y = number, from = null, to = null }) {
+export function plot({ title, lines, words, x = number, y = number, from = null, to = null, along = [] }) {
   const all = lines.flatMap((line) => line.points);
-  const picture = all.length > 1 ? drawn(lines, all, { x, y, from, to }) : h("p", { class: "plot-empty muted small" }, "Nothing to draw yet.");
+  const picture = all.length > 1 ? drawn(lines, all, { x, y, from, to, along }) : h("p", { class: "plot-empty muted small" }, "Nothing to draw yet.");
   return h("figure", { class: "plot" }, h("figcaption", {}, h("strong", {}, title), " ", h("span", { class: "muted small" }, words)), picture);
 }
 
-function drawn(lines, all, { x, y, from, to }) {
-  const across = range(all.map(([value]) => value), null, null);
+function drawn(lines, all, { x, y, from, to, along }) {
+  const across = range([...all.map(([value]) => value), ...along], null, null);
   const up = range(all.map(([, value]) => value), from, to);
   const px = (value) => LEFT + ((value - across.low) / across.span) * (WIDTH - LEFT - RIGHT);
   const py = (value) => HEIGHT - BOTTOM - ((value - up.low) / up.span) * (HEIGHT - TOP - BOTTOM);
