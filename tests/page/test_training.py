@@ -41,8 +41,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
 
 
 def ordered(page: Page) -> str:
-    """Order a training in the form; the job's id once it learns. Where half a minute was not enough for that, a long one
-    is ordered, which can be cancelled."""
+    """Order a training in the form; the job's id once it learns. Where half a minute is too short, a long one is."""
     for minutes in MINUTES:
         page.get_by_role("link", name="Train a candidate").click()
         assert page.get_by_label("Dataset", exact=True).input_value() == "pictures"

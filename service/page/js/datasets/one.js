@@ -37,7 +37,7 @@ function casesCard(dataset, signal) {
   const picture = thumbnails(signal), isFrozen = dataset.frozen_count > 0;
   const list = h("ul", { class: "cases" }), more = h("div", { class: "row" });
   let side = "all", most = PAGE;
-  const sides = { all: "All", frozen: "Frozen", learned: "Learned from" };
+  const sides = { all: "All", frozen: "Frozen", training: "Training" };
   const buttons = Object.entries(sides).map(([each, words]) => h("button", { class: "button small", type: "button", "aria-pressed": String(each === side), onclick: () => choose(each) }, words));
 
   function choose(each) {

@@ -24,7 +24,7 @@ export function frozenWords({ frozen_count: count }) {
 /** Whether models learn from a case, as a tag. */
 export function sideTag(case_, isFrozen) {
   if (!isFrozen) return null;
-  return case_.frozen ? h("span", { class: "tag accent" }, "frozen") : h("span", { class: "tag" }, "learned from");
+  return case_.frozen ? h("span", { class: "tag accent" }, "frozen") : h("span", { class: "tag" }, "training");
 }
 
 /** One change of a dataset. */
