@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-# Test files run beside each other: each process, and what it starts, takes its share of the cores.
-_BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-if _BESIDE > 1:
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _BESIDE)))
+# The networks of the tests are so small that a second thread costs more than it brings, above all beside other work: 40
+# steps of one with 50 convolutions take 5 s with one thread, and took 89 s with two on two cores of which one was busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REAL_DATA = Path(os.environ.get("SKIPSEG_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -16,6 +16,7 @@ from skipseg.models.cleanup import cleaned
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.backends.choice import Choice, choose
 from skipseg.models.inference.backends.eager import Eager
+from skipseg.models.inference.backends.uniform_tiles import UniformTiles
 from skipseg.models.inference.flight import Flight, Priority, Way, fly_alone
 from skipseg.models.inference.foresight import foresee
 from skipseg.models.inference.own_grid import OwnGrid
@@ -158,7 +159,8 @@ def load_predictor(bundle: Bundle, device: torch.device, mode: Mode) -> Predicto
 
     ``fast`` takes the smaller overlap of tiles that the bundle proves, if it does; ``exact`` the plan's.
     """
-    backend, choice = choose(bundle.network(), bundle.plan, device, mode)
+    fastest, choice = choose(bundle.network(), bundle.plan, device, mode)
+    backend = UniformTiles(fastest)
     fewer = bundle.manifest.fewer_tiles if mode == "fast" else None
     if fewer is None:
         return Predictor(bundle, backend=backend, choice=choice)
