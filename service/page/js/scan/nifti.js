@@ -73,6 +73,12 @@ export function withVoxels(nifti, data) {
   return rebuilt(nifti, CODES.get(data.constructor), 8 * data.BYTES_PER_ELEMENT, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
 }
 
+/** A label volume of nothing on the grid of an image, whose channels are left out, as a blob. */
+export function blank(nifti) {
+  const [x, y, z] = nifti.dims;
+  return rebuilt(nifti, CODES.get(Uint8Array), 8, new Uint8Array(x * y * z), [3, x, y, z, 1, 1, 1, 1]);
+}
+
 function rebuilt(nifti, code, bits, content, dims = null) {
   const header = nifti.bytes.slice(0, nifti.isTwo ? 544 : 352), view = new DataView(header.buffer), { little, isTwo } = nifti;
   view.setInt16(isTwo ? 12 : 70, code, little);

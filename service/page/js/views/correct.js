@@ -9,7 +9,7 @@ import { fill, h } from "../dom.js";
 import { link } from "../router.js";
 import { scanOf } from "../scan/files.js";
 import { countsOf, readNifti } from "../scan/nifti.js";
-import { hand, thisTab } from "../session.js";
+import { hand, maskInHand, thisTab } from "../session.js";
 import { drawOn } from "../viewer/drawing.js";
 import { labelsOf, placesOf } from "../viewer/labels.js";
 import { viewerPanel } from "../viewer/panel.js";
@@ -21,19 +21,19 @@ export async function show(root) {
   fill(root, h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Correct and teach"), h("p", {}, "Mend a mask by hand, and save it for the next model to learn from."))));
   const kept = await drafts().catch(() => []); // a browser that keeps nothing draws all the same
   const mine = kept.find((draft) => draft.id === thisTab());
-  if (!hand.result && mine) restore(mine);
-  if (!hand.result) { root.append(nothing(kept, () => show(root))); return null; }
+  if (!maskInHand() && mine) restore(mine);
+  if (!maskInHand()) { root.append(nothing(kept, () => show(root))); return null; }
   const view = new CorrectView(root, mine && isOfHand(mine) ? mine.places : null);
   await view.begin();
   return () => view.leave();
 }
 
 function isOfHand(draft) {
-  return draft.result.summary && draft.title === hand.scan.title && draft.model.name === hand.model.name && draft.bytes === hand.result.mask.size;
+  return draft.title === hand.scan.title && draft.model.name === hand.model.name && draft.bytes === maskInHand().size && Boolean(draft.result) === Boolean(hand.result);
 }
 
 function restore(draft) {
-  Object.assign(hand, { scan: scanOf(draft.files), model: draft.model, wishes: draft.wishes, result: draft.result, image: draft.image });
+  Object.assign(hand, { scan: scanOf(draft.files), model: draft.model, wishes: draft.wishes, result: draft.result, image: draft.image, blank: draft.blank ?? null });
 }
 
 class CorrectView {
@@ -51,7 +51,7 @@ class CorrectView {
     this.viewer = await viewerPanel(this.picture, hand.image, hand.scan.kind === "picture");
     if (!this.viewer) return;
     const isRestored = this.places !== null;
-    this.places ??= placesOf((await readNifti(hand.result.mask)).data, labels);
+    this.places ??= placesOf((await readNifti(maskInHand())).data, labels);
     if (!isRestored || this.places.some(Boolean)) this.viewer.centre(this.places);
     this.drawing = drawOn(this.viewer, labels, this.places, () => this.changed());
     this.tools = drawingTools(this.drawing, labels);
@@ -86,8 +86,8 @@ class CorrectView {
     this.timer = 0;
     const places = this.drawing.places();
     this.tools.sizes(countsOf(places));
-    const { scan, model, wishes, result, image } = hand;
-    this.isKept = keep({ id: thisTab(), title: scan.title, bytes: result.mask.size, files: scan.files, model, wishes, result, image, places }).catch(() => {
+    const { scan, model, wishes, result, image, blank } = hand;
+    this.isKept = keep({ id: thisTab(), title: scan.title, bytes: maskInHand().size, files: scan.files, model, wishes, result, image, blank, places }).catch(() => {
       fill(this.note, h("div", { class: "notice warn" }, h("p", {}, "This browser keeps no drawing (its storage is full or closed): save the case before you reload or close the page.")));
     });
   }
@@ -102,7 +102,7 @@ class CorrectView {
 
   async discard() {
     await this.saved();
-    say("The drawing is discarded; this is the model's mask again.");
+    say(hand.result ? "The drawing is discarded; this is the model's mask again." : "The drawing is discarded; the mask is empty again.");
     window.dispatchEvent(new Event("hashchange"));
   }
 
@@ -125,7 +125,7 @@ function keysHelp() {
 function nothing(kept, again) {
   const others = kept.filter((draft) => draft.id !== thisTab());
   return h("div", { class: "stack" },
-    h("div", { class: "empty" }, h("h2", {}, "No mask is in hand"), h("p", {}, "Segment a scan first; its mask comes here to be corrected."), h("a", { class: "button main-action", href: link("segment") }, "Segment a scan")),
+    h("div", { class: "empty" }, h("h2", {}, "No mask is in hand"), h("p", {}, "Segment a scan first, or paint one by hand; its mask comes here to be corrected."), h("a", { class: "button main-action", href: link("segment") }, "Segment a scan")),
     others.map((draft) => h("div", { class: "card row spread" }, h("p", {}, `A drawing on ${draft.title} of ${when(new Date(draft.kept).toISOString())} was not saved.`),
       h("div", { class: "row" },
         h("button", { class: "button", type: "button", onclick: async () => { restore(draft); await keep({ ...draft, id: thisTab() }); await forget(draft.id); again(); } }, "Go on with it"),
