@@ -1,5 +1,6 @@
 // A mask mended by hand, and taught: paint, erase, save as a case of a dataset.
 
+import { askBeforeLeaving } from "../components/leaving.js";
 import { problemCard } from "../components/problem.js";
 import { say } from "../components/said.js";
 import { drawingTools } from "../correct/tools.js";
@@ -38,7 +39,7 @@ function restore(draft) {
 
 class CorrectView {
   constructor(root, places) {
-    Object.assign(this, { places, timer: 0, isKept: Promise.resolve() });
+    Object.assign(this, { places, timer: 0, changes: 0, keptChanges: 0, isKept: Promise.resolve() });
     this.side = h("div", { class: "stack" });
     this.picture = h("section", { class: "card viewer", "aria-label": "Viewer" });
     this.note = h("div");
@@ -59,6 +60,7 @@ class CorrectView {
     if (isRestored) fill(this.note, restoredNote(() => this.discard()));
     fill(this.side, h("section", { class: "card stack" }, h("h2", {}, hand.scan.title), this.tools.element, keysHelp()));
     document.addEventListener("keydown", this.onKey);
+    this.stopAsking = askBeforeLeaving(() => this.changes !== this.keptChanges);
     this.viewer.onKey = (event) => this.key(event, true);
     try {
       this.side.append(await saveCard(hand, this.drawing, () => this.saved()));
@@ -77,6 +79,7 @@ class CorrectView {
   }
 
   changed() {
+    this.changes += 1;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.keep(), QUIET_MS);
   }
@@ -84,10 +87,10 @@ class CorrectView {
   keep() {
     clearTimeout(this.timer);
     this.timer = 0;
-    const places = this.drawing.places();
+    const places = this.drawing.places(), { changes } = this;
     this.tools.sizes(countsOf(places));
     const { scan, model, wishes, result, image, blank } = hand;
-    this.isKept = keep({ id: thisTab(), title: scan.title, bytes: maskInHand().size, files: scan.files, model, wishes, result, image, blank, places }).catch(() => {
+    this.isKept = keep({ id: thisTab(), title: scan.title, bytes: maskInHand().size, files: scan.files, model, wishes, result, image, blank, places }).then(() => { this.keptChanges = changes; }, () => {
       fill(this.note, h("div", { class: "notice warn" }, h("p", {}, "This browser keeps no drawing (its storage is full or closed): save the case before you reload or close the page.")));
     });
   }
@@ -96,6 +99,7 @@ class CorrectView {
     clearTimeout(this.timer);
     this.timer = 0;
     await this.isKept;
+    this.keptChanges = this.changes;
     await forget(thisTab()).catch(() => {});
     fill(this.note);
   }
@@ -108,6 +112,7 @@ class CorrectView {
 
   leave() {
     document.removeEventListener("keydown", this.onKey);
+    this.stopAsking?.();
     if (this.timer) this.keep();
     this.viewer?.close();
   }
