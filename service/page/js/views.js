@@ -5,4 +5,5 @@ export const VIEWS = [
   { name: "correct", title: "Correct", load: () => import("./views/correct.js") },
   { name: "jobs", title: "Jobs", load: () => import("./views/jobs.js") },
   { name: "models", title: "Models", load: () => import("./views/models.js") },
+  { name: "operate", title: "Operate", load: () => import("./views/operate.js") },
 ];
