@@ -36,6 +36,9 @@ class ServerReadings(Collector):
     def _work(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("skipseg_queue_length", "Scans between upload and answer.", self.line.taken)
         yield GaugeMetricFamily("skipseg_queue_limit", "Scans that may be between the two.", self.line.places)
+        yield GaugeMetricFamily(
+            "skipseg_scans_in_flight", "Scans whose tiles the device has in hand.", self.engine.in_flight
+        )
         yield CounterMetricFamily("skipseg_tiles", "Tiles that a network was run on.", self.engine.tiles_run)
         yield CounterMetricFamily(
             "skipseg_device_busy_seconds", "Time the device was at work for scans.", self.engine.busy_s

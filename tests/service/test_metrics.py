@@ -70,6 +70,7 @@ def test_the_line_and_the_models_are_gauges(lonely) -> None:
         found = samples(lonely.client)
     assert found["skipseg_queue_length", ()] == 1
     assert found["skipseg_queue_limit", ()] == 2
+    assert found["skipseg_scans_in_flight", ()] == 0  # it holds a place, and the device has none of its tiles
     assert found["skipseg_models_loaded", ()] == 1
     assert samples(lonely.client)["skipseg_queue_length", ()] == 0
 

@@ -30,12 +30,19 @@ def test_every_file_that_the_page_names_is_there_and_relative(client) -> None:
     for path, file in page_files().items():
         if path.endswith(".js") and "vendor" not in path:
             source = gzip.decompress(file.packed).decode()
-            imports = re.findall(r'(?:from|import)\s*\(?"([^"]+)"', source)
-            named += [str(httpx.URL(f"http://x{path}").join(each).path) for each in imports]
+            named += [str(httpx.URL(f"http://x{path}").join(each).path) for each in imported(source)]
     assert len(named) > 30
     assert all(not name.startswith(("http:", "https:", "//")) for name in named)
     missing = [name for name in sorted(set(named)) if client.get(f"/{name.lstrip('/')}").status_code != 200]
     assert missing == []
+
+
+def imported(source: str) -> list[str]:
+    """The modules that a script names in its statements, and in ``import("...")``; words in strings are none."""
+    found = re.findall(
+        r'^(?:import|export)\b(?:[^;"()=]*\bfrom)? *"([^"]+)";|\bimport\("([^"]+)"\)', source, re.MULTILINE
+    )
+    return [always or on_demand for always, on_demand in found]
 
 
 @pytest.mark.parametrize("path", ["/", "/page/js/main.js", "/page/vendor/niivue-0.69.0/niivue.umd.js"])
@@ -83,6 +90,10 @@ def test_what_others_wrote_is_what_its_table_says() -> None:
     kept = {path: hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() for path in VENDOR.rglob("*.gz")}
     assert kept == told
     assert {path.parent for path in kept} == {path.parent for path in VENDOR.rglob("LICENCES.txt")}
+
+
+def test_the_licence_that_it_tells_is_that_of_skipseg(client) -> None:
+    assert client.get("/page/licence.txt").content == (Path(__file__).parents[2] / "LICENSE").read_bytes()
 
 
 def test_every_script_of_ours_is_short_enough_to_read() -> None:

@@ -6,4 +6,5 @@ export const VIEWS = [
   { name: "jobs", title: "Jobs", load: () => import("./views/jobs.js") },
   { name: "datasets", title: "Datasets", load: () => import("./views/datasets.js") },
   { name: "models", title: "Models", load: () => import("./views/models.js") },
+  { name: "operate", title: "Operate", load: () => import("./views/operate.js") },
 ];

@@ -15,14 +15,21 @@ export function number(value, digits = 3) {
   return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: digits });
 }
 
-/** Seconds -> "0.8 s", "12 s", "3 min 20 s", "2 h 5 min" */
+/** Seconds -> "0.8 s", "12 s", "3 min 20 s", "2 h 5 min", "12 d 3 h" */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 99.5) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const whole = Math.round(seconds), minutes = Math.floor(whole / 60), hours = Math.floor(minutes / 60);
+  if (hours < 1) return `${minutes} min ${whole % 60} s`;
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** Seconds of something quick -> "0.55 ms", "12.3 ms", "0.26 s", "12 s" */
+export function quick(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 0.1) return `${number(1000 * seconds)} ms`;
+  return seconds < 10 ? `${number(seconds)} s` : duration(seconds);
 }
 
 /** An ISO time -> the reader's own "27 Nov, 21:05" */

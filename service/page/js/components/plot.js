@@ -6,17 +6,28 @@ import { number } from "../words.js";
 const WIDTH = 320, HEIGHT = 132, LEFT = 44, RIGHT = 8, TOP = 10, BOTTOM = 22;
 
 /**
- * A plot with its title: `lines` are [{points: [[x, y], ...], kind}] (kinds: line, good, faint), `x` and `y` turn numbers
- * into words, `words` says in a sentence what is to be seen. `from` is the lowest y that is always shown, `along` the x
- * that are (plots beside one another have the same).
+ * A plot with its title: `lines` are [{points: [[x, y], ...], kind, name}] (kinds: line, second, third, good, warn, bad,
+ * faint; a y of null is a gap; names make a legend), `x` and `y` turn numbers into words, `words` says in a sentence what is
+ * to be seen. `from` and `to` are y that are always shown, `along` the x that are (plots beside one another have the same);
+ * `dots` marks the points of lines that have few.
  */
-export function plot({ title, lines, words, x = number, y = number, from = null, to = null, along = [] }) {
-  const all = lines.flatMap((line) => line.points);
-  const picture = all.length > 1 ? drawn(lines, all, { x, y, from, to, along }) : h("p", { class: "plot-empty muted small" }, "Nothing to draw yet.");
-  return h("figure", { class: "plot" }, h("figcaption", {}, h("strong", {}, title), " ", h("span", { class: "muted small" }, words)), picture);
+export function plot({ title, lines, words, x = number, y = number, from = null, to = null, along = [], dots = true }) {
+  const all = lines.flatMap((line) => line.points).filter(([, value]) => value !== null);
+  const picture = all.length > 1 || along.length ? drawn(lines, all, { x, y, from, to, along, dots }) : h("p", { class: "plot-empty muted small" }, "Nothing to draw yet.");
+  return h("figure", { class: "plot" }, h("figcaption", {}, h("strong", {}, title), " ", h("span", { class: "plot-says muted small" }, words)), picture, legend(lines));
 }
 
-function drawn(lines, all, { x, y, from, to, along }) {
+function legend(lines) {
+  const named = lines.filter(({ name }) => name);
+  if (named.length < 2) return null;
+  return h("ul", { class: "plot-legend", "aria-hidden": "true" }, named.map(({ name, kind = "line" }) => {
+    const stroke = s("svg", { viewBox: "0 0 28 8", class: "plot-key" });
+    stroke.append(s("path", { class: `plot-${kind}`, d: "M1 4H27" }));
+    return h("li", {}, stroke, name);
+  }));
+}
+
+function drawn(lines, all, { x, y, from, to, along, dots }) {
   const across = range([...all.map(([value]) => value), ...along], null, null);
   const up = range(all.map(([, value]) => value), from, to);
   const px = (value) => LEFT + ((value - across.low) / across.span) * (WIDTH - LEFT - RIGHT);
@@ -28,15 +39,17 @@ function drawn(lines, all, { x, y, from, to, along }) {
   }
   svg.append(text(x(across.low), { x: LEFT, y: HEIGHT - 6 }), text(x(across.low + across.span), { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }));
   for (const { points, kind = "line" } of lines) {
-    const path = points.map(([each, value], index) => `${index ? "L" : "M"}${px(each).toFixed(1)} ${py(value).toFixed(1)}`).join("");
+    const isSeen = (index) => points[index]?.[1] !== null && points[index] !== undefined;
+    const path = points.map(([each, value], index) => (value === null ? "" : `${isSeen(index - 1) ? "L" : "M"}${px(each).toFixed(1)} ${py(value).toFixed(1)}`)).join("");
     svg.append(s("path", { class: `plot-${kind}`, d: path }));
-    if (points.length <= 40 && kind !== "faint") for (const [each, value] of points) svg.append(s("circle", { class: `plot-dot plot-${kind}`, cx: px(each), cy: py(value), r: 2 }));
+    const isAlone = (index) => !isSeen(index - 1) && !isSeen(index + 1); // a point that no line shows
+    points.forEach(([each, value], index) => { if (isSeen(index) && (isAlone(index) || (dots && kind !== "faint" && points.length <= 40))) svg.append(s("circle", { class: `plot-dot plot-${kind}`, cx: px(each), cy: py(value), r: 2 })); });
   }
   return svg;
 }
 
 function range(values, from, to) {
-  const low = Math.min(...values, from ?? Infinity), high = Math.max(...values, to ?? -Infinity);
+  const low = Math.min(...values, from ?? Infinity), high = Math.max(...values, to ?? -Infinity, from ?? -Infinity);
   return { low, span: high - low || Math.abs(high) || 1 };
 }
 

@@ -4,8 +4,9 @@ import { get, send, sendForm } from "../api.js";
 import { field, select } from "../components/field.js";
 import { fill, h } from "../dom.js";
 import { link } from "../router.js";
-import { readNifti, withVoxels } from "../scan/nifti.js";
+import { packed, readNifti, withVoxels } from "../scan/nifti.js";
 import { runner } from "../segment/run.js";
+import { maskInHand } from "../session.js";
 import { labelsOf, valuesOf } from "../viewer/labels.js";
 import { bytes, plural } from "../words.js";
 
@@ -57,7 +58,7 @@ export async function saveCard(hand, drawing, saved) {
   }
 
   async function label() {
-    return withVoxels(await readNifti(hand.result.mask), valuesOf(drawing.places(), labels));
+    return packed(withVoxels(await readNifti(maskInHand()), valuesOf(drawing.places(), labels)));
   }
 
   draw();

@@ -3,6 +3,7 @@
 import { send } from "../api.js";
 import { dropZone, takeDrops } from "../components/drop.js";
 import { field } from "../components/field.js";
+import { askBeforeLeaving } from "../components/leaving.js";
 import { problemCard } from "../components/problem.js";
 import { say } from "../components/said.js";
 import { h, fill } from "../dom.js";
@@ -63,11 +64,10 @@ export function newDataset(root) {
       file && [field("Its name", name, "Lower-case letters, digits, - and _. Names of files become names of cases: let none be a patient's."), run.element]);
   }
 
-  const warn = (event) => { if (isSending) event.preventDefault(); };
-  window.addEventListener("beforeunload", warn);
+  const stopAsking = askBeforeLeaving(() => file !== null); // what was chosen is not sent yet
   takeDrops(root, got);
   draw();
-  return { element, leave() { window.removeEventListener("beforeunload", warn); run.stop(); forget(); } };
+  return { element, leave() { stopAsking(); run.stop(); forget(); } };
 }
 
 function nameOf(file) {

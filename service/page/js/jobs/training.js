@@ -30,7 +30,7 @@ function curves(curve) {
   const best = Math.max(...measured.map((point) => point.dice));
   return h("div", { class: "plots" },
     plot({ title: "Loss", along, x: duration, words: `${number(last.loss)} after ${plural(last.step, "step")}`, lines: [{ points: curve.map((point) => [point.seconds, point.loss]) }] }),
-    plot({ title: "Dice on frozen cases", along, x: duration, y: (value) => value.toFixed(2), words: measured.length ? `${measured.at(-1).dice.toFixed(3)} now, ${best.toFixed(3)} at best` : "not measured yet",
+    plot({ title: "Dice on frozen cases", along: measured.length ? along : [], x: duration, y: (value) => value.toFixed(2), words: measured.length ? `${measured.at(-1).dice.toFixed(3)} now, ${best.toFixed(3)} at best` : "not measured yet",
       lines: [{ kind: "good", points: measured.map((point) => [point.seconds, point.dice]) }] }));
 }
 
