@@ -98,6 +98,66 @@ def test_a_drawing_survives_a_reload_and_is_undone(opened, hippocampus: Path) ->
         assert counts(page) == model
 
 
+def test_a_mask_that_the_model_found_nothing_for_is_painted_and_saved(opened, server, hippocampus: Path) -> None:
+    with opened() as visit:
+        page = visit.page
+        drop(page, hippocampus)
+        page.get_by_text("Options").click()
+        page.get_by_label("Only this box").fill("0:6,0:6,0:6")  # a corner without anything
+        segment(page)
+        page.get_by_role("link", name="Correct this mask").click()
+        page.get_by_text("Paint with").wait_for()
+        picture_of(page)
+        assert counts(page) == [0, 0]
+        stroke(page)
+        painted = changed(page, [0, 0])
+        page.get_by_label("Dataset", exact=True).select_option("A new dataset…")
+        page.get_by_label("Its name").fill("found-nothing")
+        page.get_by_role("button", name="Save as a case").click()
+        page.get_by_text("Saved: case").wait_for()
+    assert saved_in(server, "found-nothing")[1] == {1: painted[0]}
+
+
+def test_an_empty_mask_is_painted_with_the_labels_of_a_dataset_on_the_scans_own_grid(opened, server, tmp_path) -> None:
+    labels = {"3": "kidney", "7": "spleen"}
+    body = {"name": "painted", "labels": labels, "channels": ["CT"]}
+    assert httpx.post(f"{server.url}/v1/datasets", json=body).status_code == 201
+    affine = np.array([[0, -1.5, 0.2, 4], [-0.9, 0, 0, -7], [0, 0.1, 2.5, 30], [0, 0, 0, 1]])
+    values = np.random.default_rng(0).integers(-500, 900, (40, 30, 20)).astype(">i2")
+    nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "oblique.nii")
+    with opened() as visit:
+        page = visit.page
+        drop(page, tmp_path / "oblique.nii")
+        picture_of(page)
+        page.get_by_text("Paint by hand").click()
+        page.get_by_label("Labels of").select_option("The dataset painted")
+        assert visit.complaints() == []
+        page.get_by_role("button", name="Paint on an empty mask").click()
+        page.get_by_text("Paint with").wait_for()
+        picture_of(page)
+        page.get_by_text("spleen").click()
+        stroke(page)
+        painted = changed(page, [0, 0])
+        page.wait_for_timeout(500)  # it is being kept
+        page.reload()
+        page.get_by_text("was not saved as a case yet").wait_for()
+        assert counts(page) == painted
+        page.get_by_role("button", name="Save as a case").click()
+        page.get_by_text("of the dataset painted").wait_for()
+        assert not any("segmentations" in address for address in visit.asked)
+    image, truth = saved_in(server, "painted")
+    assert truth == {7: painted[1]}
+    assert np.allclose(image.geometry.affine, affine, atol=1e-5)
+
+
+def saved_in(server, name: str) -> tuple:
+    """The only case of a dataset: its image, and how many voxels each label has."""
+    dataset = open_dataset(server.log.parent / "datasets" / name)
+    image, truth = read_case(dataset, dataset.cases[0])
+    values, voxels = np.unique(truth[truth > 0], return_counts=True)
+    return image, dict(zip(values.tolist(), voxels.tolist(), strict=True))
+
+
 def test_without_a_mask_the_way_to_one_is_shown(opened) -> None:
     with opened("/#/correct") as visit:
         visit.page.get_by_role("link", name="Segment a scan").click()

@@ -1,12 +1,16 @@
 """The view Jobs: a batch is dropped, watched to its end, looked through, and deleted."""
 
 import csv
+import gzip
 import re
 from pathlib import Path
 
 import httpx
+import nibabel
+import numpy as np
 import pytest
 from browsing import drop, visit
+from dicom_series import into, series, zip_of_series
 from playwright.sync_api import Page
 from servers import serving
 from zips import zip_of
@@ -93,3 +97,44 @@ def test_a_zip_is_cancelled_in_the_dark_on_a_phone_and_gone_on_with(browser, sca
         page.get_by_role("link", name="3 scans").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         assert seen.complaints() == []
+
+
+def test_of_a_dicom_folder_every_series_is_a_scan_with_a_mask_on_its_own_grid(opened, server, tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    whole = [series(chance.integers(0, 900, (count, 40, 36)).astype(np.int16), spacing=(1, 1)) for count in (20, 24)]
+    for name, each in zip(("first", "second"), whole, strict=True):
+        into(tmp_path / "disc" / "DOE_JANE" / name, each)
+    for junk in ("DICOMDIR", "Thumbs.db", ".DS_Store"):
+        (tmp_path / "disc" / junk).write_bytes(b"of a disc or a system")
+    with opened("/#/jobs") as visit:
+        page = visit.page
+        page.locator("input[webkitdirectory]").set_input_files(str(tmp_path / "disc"))
+        page.get_by_text("44 files of DICOM").wait_for()
+        page.get_by_label("Model", exact=True).select_option("hippocampus@1")
+        page.get_by_text("Options", exact=True).click()
+        page.get_by_label("Format of the masks").select_option("NIfTI")
+        assert visit.complaints() == []
+        page.get_by_role("button", name="Segment them").click()
+        page.get_by_text("2 of 2 scans done", exact=True).wait_for()
+        page.locator("table.items tbody tr").nth(1).get_by_role("button").wait_for()
+        assert "DOE" not in page.locator("main").inner_text()
+        masks = []
+        for row in page.locator("table.items tbody tr").all():
+            with page.expect_download() as mask:
+                row.get_by_role("button").click()
+            masks.append(nibabel.Nifti1Image.from_bytes(unpacked(mask.value.path().read_bytes())))
+    told = [segmented(server, zip_of_series(each)) for each in whole]
+    for mask in sorted(masks, key=lambda one: one.shape):
+        alone = told.pop(0)
+        assert np.array_equal(mask.get_fdata(), alone.get_fdata())
+        assert np.allclose(mask.affine, alone.affine)
+
+
+def segmented(server, archive: bytes) -> nibabel.Nifti1Image:
+    query = {"model": "hippocampus@1", "format": "nifti"}
+    answer = httpx.post(f"{server.url}/v1/segmentations", params=query, files={"scan": archive}, timeout=120)
+    return nibabel.Nifti1Image.from_bytes(unpacked(answer.content))
+
+
+def unpacked(content: bytes) -> bytes:
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content

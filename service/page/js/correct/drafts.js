@@ -25,7 +25,7 @@ async function within(mode, work) {
   }
 }
 
-/** Keep a drawing: {id, files, model, wishes, result, image, places}. */
+/** Keep a drawing: {id, files, model, wishes, result, image, blank, places}. */
 export function keep(draft) {
   return within("readwrite", (store) => store.put({ ...draft, kept: Date.now() }));
 }

@@ -1,6 +1,7 @@
 // Many scans, sent one by one, and the order to segment them.
 
 import { send, sendForm } from "../api.js";
+import { NO_SCAN } from "../scan/files.js";
 import { zipOf } from "../scan/zip.js";
 import { bytes, plural } from "../words.js";
 
@@ -11,7 +12,7 @@ const SCANS = [".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff"];
  * Error in words for what cannot be one.
  */
 export function batchOf(given) {
-  const files = given.filter((file) => !file.name.startsWith(".") && file.size > 0).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  const files = given.filter((file) => !NO_SCAN.test(file.name) && file.size > 0).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
   const zips = files.filter((file) => ends(file, [".zip"]));
   const scans = files.filter((file) => ends(file, SCANS));
   const size = files.reduce((sum, file) => sum + file.size, 0);
@@ -50,7 +51,8 @@ export class Sending {
   }
 }
 
-async function uploaded({ blob, name }, watching) {
+/** A file kept by the server for a later call; its id. */
+export async function uploaded({ blob, name }, watching) {
   const form = new FormData();
   form.append("file", blob, name);
   return (await (await sendForm("POST", "/v1/uploads", form, watching)).json()).id;

@@ -3,6 +3,7 @@
 import { h, fill } from "../dom.js";
 import { dropZone, takeDrops } from "../components/drop.js";
 import { check, field, select } from "../components/field.js";
+import { askBeforeLeaving } from "../components/leaving.js";
 import { problemCard } from "../components/problem.js";
 import { go } from "../router.js";
 import { runner } from "../segment/run.js";
@@ -62,11 +63,10 @@ export function newBatch(root, models, info) {
         run.element]);
   }
 
-  const warn = (event) => { if (isSending) event.preventDefault(); };
-  window.addEventListener("beforeunload", warn);
+  const stopAsking = askBeforeLeaving(() => batch !== null); // what was chosen is not sent yet, or not all of it
   takeDrops(root, got);
   draw();
-  return { element, leave() { window.removeEventListener("beforeunload", warn); run.stop(); forget(); } };
+  return { element, leave() { stopAsking(); run.stop(); forget(); } };
 }
 
 function chosen(batch, putDown) {

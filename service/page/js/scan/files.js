@@ -5,7 +5,8 @@ import { plural } from "../words.js";
 
 const SCANS = [".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff"];
 const ZIP = ".zip";
-const NO_SCAN = /^(\.|dicomdir$|thumbs\.db$|desktop\.ini$)/i; // what systems and discs leave in folders
+/** Names of what systems and discs leave in folders. */
+export const NO_SCAN = /^(\.|dicomdir$|thumbs\.db$|desktop\.ini$)/i;
 
 /** All files of a drop, with those of dropped folders. */
 export async function dropped(transfer) {

@@ -3,6 +3,7 @@
 const TYPES = { 2: Uint8Array, 256: Int8Array, 4: Int16Array, 512: Uint16Array, 8: Int32Array, 768: Uint32Array, 16: Float32Array, 64: Float64Array };
 const CODES = new Map([[Uint8Array, 2], [Uint16Array, 512]]);
 const RGB24 = 128;
+const BUSY_MS = 30; // without a pause for what else the page has to do
 
 /** {bytes, view, offset, little, dims: [x, y, z, channels], data}: `data` as it is stored, without slope and intercept. */
 export async function readNifti(blob) {
@@ -36,8 +37,26 @@ export async function wholeNifti(blob) {
 async function unpacked(blob) {
   const start = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
   const isPacked = start[0] === 0x1f && start[1] === 0x8b;
-  const stream = isPacked ? blob.stream().pipeThrough(new DecompressionStream("gzip")) : blob.stream();
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return isPacked ? whole(blob.stream().pipeThrough(new DecompressionStream("gzip"))) : new Uint8Array(await blob.arrayBuffer());
+}
+
+/** All of a stream; the page answers meanwhile, which it would not if one piece followed the other without a pause. */
+async function whole(stream) {
+  const reader = stream.getReader(), parts = [];
+  let rested = performance.now(), length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    length += value.length;
+    if (performance.now() - rested < BUSY_MS) continue;
+    await new Promise((resolve) => { setTimeout(resolve); });
+    rested = performance.now();
+  }
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) { bytes.set(part, offset); offset += part.length; }
+  return bytes;
 }
 
 function valuesOf(bytes, offset, dims, code, little) {
@@ -49,9 +68,15 @@ function valuesOf(bytes, offset, dims, code, little) {
   return new kind(stored.buffer);
 }
 
-/** The same file with other voxels (Uint8Array or Uint16Array) as a packed blob: its grid is not touched. */
-export async function withVoxels(nifti, data) {
-  return packed(rebuilt(nifti, CODES.get(data.constructor), 8 * data.BYTES_PER_ELEMENT, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
+/** The same file with other voxels (Uint8Array or Uint16Array) as a blob: its grid is not touched. */
+export function withVoxels(nifti, data) {
+  return rebuilt(nifti, CODES.get(data.constructor), 8 * data.BYTES_PER_ELEMENT, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+}
+
+/** A label volume of nothing on the grid of an image, whose channels are left out, as a blob. */
+export function blank(nifti) {
+  const [x, y, z] = nifti.dims;
+  return rebuilt(nifti, CODES.get(Uint8Array), 8, new Uint8Array(x * y * z), [3, x, y, z, 1, 1, 1, 1]);
 }
 
 function rebuilt(nifti, code, bits, content, dims = null) {
@@ -65,7 +90,8 @@ function rebuilt(nifti, code, bits, content, dims = null) {
   return new Blob([header, content]);
 }
 
-async function packed(blob) {
+/** A blob, packed to be sent. */
+export async function packed(blob) {
   return new Response(blob.stream().pipeThrough(new CompressionStream("gzip"))).blob();
 }
 

@@ -1,16 +1,18 @@
 // The button that segments, how far it is, and the button that stops it.
 
 import { h, fill } from "../dom.js";
+import { askBeforeLeaving } from "../components/leaving.js";
 import { problemCard } from "../components/problem.js";
 import { progressBar } from "../components/progress.js";
 
-/** An element with one action; `work({signal, told})` does it. `stop()` ends what is under way. */
+/** An element with one action; `work({signal, told})` does it, and the page is not left without asking meanwhile. `stop()` ends it. */
 export function runner(words, work) {
   const element = h("div", { class: "stack tight" });
   let controller = null;
 
   async function go() {
     controller = new AbortController();
+    const stopAsking = askBeforeLeaving(() => true);
     const bar = progressBar(words);
     const cancel = h("button", { class: "button", type: "button", onclick: () => controller.abort() }, "Cancel");
     fill(element, bar.element, cancel);
@@ -21,6 +23,7 @@ export function runner(words, work) {
     } catch (error) {
       rest(error.name === "AbortError" ? h("p", { class: "small muted", role: "status" }, "Cancelled. The server has put it down.") : problemCard(error, go));
     } finally {
+      stopAsking();
       controller = null;
     }
   }

@@ -4,6 +4,7 @@ import { h } from "../dom.js";
 import { asPicture, wholeNifti } from "../scan/nifti.js";
 import { colormap, dense } from "./labels.js";
 import { niivue } from "./niivue.js";
+import { drawn, thrifty } from "./thrift.js";
 
 const HELP = "Arrow keys move left, right, forward and back; page up and down move through the slices.";
 const MOVES = { ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1] };
@@ -20,6 +21,7 @@ export async function openViewer(root, image, { isPicture = false, told = () => 
   const nv = new kit.Niivue({ show3Dcrosshair: true, multiplanarShowRender: kit.SHOW_RENDER.NEVER, multiplanarLayout: kit.MULTIPLANAR_TYPE.GRID, multiplanarPadPixels: 4, crosshairWidth: 0.5, crosshairWidthUnit: "percent", dragAndDropEnabled: false, showLegend: false,
     loadingText: "", logLevel: "error", crosshairColor: [1, 0.85, 0.3, 0.9], backColor: [0.02, 0.03, 0.04, 1], isAntiAlias: false, isResizeCanvas: true });
   await nv.attachToCanvas(canvas);
+  thrifty(nv);
   nv.onLocationChange = (place) => told(place);
   const viewer = new Viewer(kit, nv, canvas, isPicture);
   frame.addEventListener("keydown", (event) => onKey(viewer, event), { capture: true });
@@ -40,7 +42,7 @@ function onKey(viewer, event) {
 
 class Viewer {
   constructor(kit, nv, canvas, isPicture) {
-    Object.assign(this, { kit, nv, canvas, isPicture, labels: [], hidden: new Set(), over: new Map(), onKey: () => false });
+    Object.assign(this, { kit, nv, canvas, isPicture, labels: [], hidden: new Set(), over: new Map(), shares: new Map(), onKey: () => false });
   }
 
   async showScan(image) {
@@ -60,28 +62,35 @@ class Viewer {
   async showMask(mask, labels, opacity) {
     this.labels = labels;
     const blob = await dense(mask, labels);
-    await this.#lay("mask", this.isPicture ? await asPicture(blob) : blob, { opacity });
-    this.#colour();
+    await this.#lay("mask", this.isPicture ? await asPicture(blob) : blob, { opacity }, (volume) => this.#colour(volume));
   }
 
   /** Show or hide one label. */
   toggle(value, isShown) {
     if (isShown) this.hidden.delete(value);
     else this.hidden.add(value);
-    this.#colour();
+    if (!this.over.has("mask")) return;
+    this.#colour(this.over.get("mask"));
+    this.nv.updateGLVolume();
   }
 
   /** Lay the uncertainty over the scan, or take it away (null). */
   async showUncertainty(blob, opacity = 0.7) {
     if (blob === null) return this.#remove("uncertainty");
-    await this.#lay("uncertainty", this.isPicture ? await asPicture(blob) : blob, { opacity, colormap: "inferno", cal_min: 0.05, cal_max: 0.9 });
-    return this.nv.updateGLVolume();
+    return this.#lay("uncertainty", this.isPicture ? await asPicture(blob) : blob, { opacity, colormap: "inferno", cal_min: 0.05, cal_max: 0.9 });
   }
 
-  /** How much of what lies over the scan is seen: "mask" or "uncertainty", 0 to 1. */
-  opacity(name, share) {
-    const volume = this.over.get(name);
-    if (volume) this.nv.setOpacity(this.nv.volumes.indexOf(volume), share);
+  /** How much of what lies over the scan is seen: "mask" or "uncertainty", 0 to 1; of many in a row some are left out. */
+  async opacity(name, share) {
+    const isUnderWay = this.shares.size > 0;
+    this.shares.set(name, share);
+    if (isUnderWay) return;
+    while (this.shares.size) {
+      for (const [each, now] of this.shares) if (this.over.has(each)) this.nv.setOpacity(this.nv.volumes.indexOf(this.over.get(each)), now);
+      const done = [...this.shares];
+      await drawn(this.nv.gl);
+      for (const [each, now] of done) if (this.shares.get(each) === now) this.shares.delete(each);
+    }
   }
 
   layout(name) { this.nv.setSliceType(this.kit.SLICE_TYPE[TYPES[name]]); }
@@ -108,16 +117,17 @@ class Viewer {
     this.canvas.parentElement?.remove();
   }
 
-  async #load(blob, name, options) {
+  async #load(blob, name, options, prepare = () => {}) {
     const { buffer } = await wholeNifti(blob); // NiiVue would throw where nobody catches it
     const volume = await this.kit.NVImage.loadFromUrl({ url: buffer, name: `${name}.nii`, ...options });
+    prepare(volume);
     this.nv.addVolume(volume);
     return volume;
   }
 
-  async #lay(name, blob, options) {
+  async #lay(name, blob, options, prepare) {
     this.#remove(name);
-    this.over.set(name, await this.#load(blob, name, options));
+    this.over.set(name, await this.#load(blob, name, options, prepare));
   }
 
   #remove(name) {
@@ -125,8 +135,5 @@ class Viewer {
     this.over.delete(name);
   }
 
-  #colour() {
-    this.over.get("mask")?.setColormapLabel(colormap(this.labels, this.hidden));
-    this.nv.updateGLVolume();
-  }
+  #colour(volume) { volume.setColormapLabel(colormap(this.labels, this.hidden)); }
 }

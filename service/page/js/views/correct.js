@@ -1,5 +1,6 @@
 // A mask mended by hand, and taught: paint, erase, save as a case of a dataset.
 
+import { askBeforeLeaving } from "../components/leaving.js";
 import { problemCard } from "../components/problem.js";
 import { say } from "../components/said.js";
 import { drawingTools } from "../correct/tools.js";
@@ -9,7 +10,7 @@ import { fill, h } from "../dom.js";
 import { link } from "../router.js";
 import { scanOf } from "../scan/files.js";
 import { countsOf, readNifti } from "../scan/nifti.js";
-import { hand, thisTab } from "../session.js";
+import { hand, maskInHand, thisTab } from "../session.js";
 import { drawOn } from "../viewer/drawing.js";
 import { labelsOf, placesOf } from "../viewer/labels.js";
 import { viewerPanel } from "../viewer/panel.js";
@@ -21,24 +22,24 @@ export async function show(root) {
   fill(root, h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Correct and teach"), h("p", {}, "Mend a mask by hand, and save it for the next model to learn from."))));
   const kept = await drafts().catch(() => []); // a browser that keeps nothing draws all the same
   const mine = kept.find((draft) => draft.id === thisTab());
-  if (!hand.result && mine) restore(mine);
-  if (!hand.result) { root.append(nothing(kept, () => show(root))); return null; }
+  if (!maskInHand() && mine) restore(mine);
+  if (!maskInHand()) { root.append(nothing(kept, () => show(root))); return null; }
   const view = new CorrectView(root, mine && isOfHand(mine) ? mine.places : null);
   await view.begin();
   return () => view.leave();
 }
 
 function isOfHand(draft) {
-  return draft.result.summary && draft.title === hand.scan.title && draft.model.name === hand.model.name && draft.bytes === hand.result.mask.size;
+  return draft.title === hand.scan.title && draft.model.name === hand.model.name && draft.bytes === maskInHand().size && Boolean(draft.result) === Boolean(hand.result);
 }
 
 function restore(draft) {
-  Object.assign(hand, { scan: scanOf(draft.files), model: draft.model, wishes: draft.wishes, result: draft.result, image: draft.image });
+  Object.assign(hand, { scan: scanOf(draft.files), model: draft.model, wishes: draft.wishes, result: draft.result, image: draft.image, blank: draft.blank ?? null });
 }
 
 class CorrectView {
   constructor(root, places) {
-    Object.assign(this, { places, timer: 0, isKept: Promise.resolve() });
+    Object.assign(this, { places, timer: 0, changes: 0, keptChanges: 0, isKept: Promise.resolve() });
     this.side = h("div", { class: "stack" });
     this.picture = h("section", { class: "card viewer", "aria-label": "Viewer" });
     this.note = h("div");
@@ -51,7 +52,7 @@ class CorrectView {
     this.viewer = await viewerPanel(this.picture, hand.image, hand.scan.kind === "picture");
     if (!this.viewer) return;
     const isRestored = this.places !== null;
-    this.places ??= placesOf((await readNifti(hand.result.mask)).data, labels);
+    this.places ??= placesOf((await readNifti(maskInHand())).data, labels);
     if (!isRestored || this.places.some(Boolean)) this.viewer.centre(this.places);
     this.drawing = drawOn(this.viewer, labels, this.places, () => this.changed());
     this.tools = drawingTools(this.drawing, labels);
@@ -59,6 +60,7 @@ class CorrectView {
     if (isRestored) fill(this.note, restoredNote(() => this.discard()));
     fill(this.side, h("section", { class: "card stack" }, h("h2", {}, hand.scan.title), this.tools.element, keysHelp()));
     document.addEventListener("keydown", this.onKey);
+    this.stopAsking = askBeforeLeaving(() => this.changes !== this.keptChanges);
     this.viewer.onKey = (event) => this.key(event, true);
     try {
       this.side.append(await saveCard(hand, this.drawing, () => this.saved()));
@@ -77,6 +79,7 @@ class CorrectView {
   }
 
   changed() {
+    this.changes += 1;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.keep(), QUIET_MS);
   }
@@ -84,10 +87,10 @@ class CorrectView {
   keep() {
     clearTimeout(this.timer);
     this.timer = 0;
-    const places = this.drawing.places();
+    const places = this.drawing.places(), { changes } = this;
     this.tools.sizes(countsOf(places));
-    const { scan, model, wishes, result, image } = hand;
-    this.isKept = keep({ id: thisTab(), title: scan.title, bytes: result.mask.size, files: scan.files, model, wishes, result, image, places }).catch(() => {
+    const { scan, model, wishes, result, image, blank } = hand;
+    this.isKept = keep({ id: thisTab(), title: scan.title, bytes: maskInHand().size, files: scan.files, model, wishes, result, image, blank, places }).then(() => { this.keptChanges = changes; }, () => {
       fill(this.note, h("div", { class: "notice warn" }, h("p", {}, "This browser keeps no drawing (its storage is full or closed): save the case before you reload or close the page.")));
     });
   }
@@ -96,18 +99,20 @@ class CorrectView {
     clearTimeout(this.timer);
     this.timer = 0;
     await this.isKept;
+    this.keptChanges = this.changes;
     await forget(thisTab()).catch(() => {});
     fill(this.note);
   }
 
   async discard() {
     await this.saved();
-    say("The drawing is discarded; this is the model's mask again.");
+    say(hand.result ? "The drawing is discarded; this is the model's mask again." : "The drawing is discarded; the mask is empty again.");
     window.dispatchEvent(new Event("hashchange"));
   }
 
   leave() {
     document.removeEventListener("keydown", this.onKey);
+    this.stopAsking?.();
     if (this.timer) this.keep();
     this.viewer?.close();
   }
@@ -125,7 +130,7 @@ function keysHelp() {
 function nothing(kept, again) {
   const others = kept.filter((draft) => draft.id !== thisTab());
   return h("div", { class: "stack" },
-    h("div", { class: "empty" }, h("h2", {}, "No mask is in hand"), h("p", {}, "Segment a scan first; its mask comes here to be corrected."), h("a", { class: "button main-action", href: link("segment") }, "Segment a scan")),
+    h("div", { class: "empty" }, h("h2", {}, "No mask is in hand"), h("p", {}, "Segment a scan first, or paint one by hand; its mask comes here to be corrected."), h("a", { class: "button main-action", href: link("segment") }, "Segment a scan")),
     others.map((draft) => h("div", { class: "card row spread" }, h("p", {}, `A drawing on ${draft.title} of ${when(new Date(draft.kept).toISOString())} was not saved.`),
       h("div", { class: "row" },
         h("button", { class: "button", type: "button", onclick: async () => { restore(draft); await keep({ ...draft, id: thisTab() }); await forget(draft.id); again(); } }, "Go on with it"),

@@ -8,6 +8,7 @@ import { scanOf } from "../scan/files.js";
 import { asServerReads, imageOf } from "../scan/image.js";
 import { versions } from "../segment/models.js";
 import { orderForm } from "../segment/order.js";
+import { paintByHand } from "../segment/paint.js";
 import { resultCards, showResult } from "../segment/results.js";
 import { runner } from "../segment/run.js";
 import { segment } from "../segmenting.js";
@@ -38,6 +39,7 @@ class SegmentView {
   async begin() {
     this.order = await orderForm(this.models, hand.wishes, () => {});
     this.run = runner("Segment", (watch) => this.segment(watch));
+    this.paint = paintByHand(this.order);
     this.draw();
     if (hand.scan) await this.look();
   }
@@ -45,7 +47,7 @@ class SegmentView {
   async segment(watch) {
     const wishes = this.order.wishes(), model = this.order.model();
     const result = await segment(hand.scan, wishes, watch);
-    Object.assign(hand, { wishes: { ...wishes, ...(result.series && { series: result.series }) }, model, result });
+    Object.assign(hand, { wishes: { ...wishes, ...(result.series && { series: result.series }) }, model, result, blank: null });
     this.draw();
     if (matchMedia("(max-width: 56rem)").matches) this.stage.scrollIntoView(); // it is below, not beside
     if (this.isUnseen || this.isOther(result)) {
@@ -66,6 +68,7 @@ class SegmentView {
     try {
       const scan = scanOf(files);
       this.run.stop();
+      this.paint.stop();
       take(scan);
       this.run.rest();
       this.draw();
@@ -115,7 +118,7 @@ class SegmentView {
     this.order.suit(hand.scan);
     fill(this.side,
       isChosen && h("section", { class: "card stack" }, h("h2", {}, "Scan"), scanLine(hand.scan), h("details", {}, h("summary", {}, "Another scan"), this.drop())),
-      h("section", { class: "card stack" }, h("h2", {}, "Model"), this.order.element, isChosen && this.run.element));
+      h("section", { class: "card stack" }, h("h2", {}, "Model"), this.order.element, isChosen && this.run.element, isChosen && !hand.result && this.paint.element));
     this.stage.classList.toggle("first-when-narrow", !isChosen);
     fill(this.cards, hand.result ? resultCards(hand, this.info, this.viewer, this.models) : isChosen ? null : this.drop());
   }
@@ -127,6 +130,7 @@ class SegmentView {
   leave() {
     this.leaving.abort();
     this.run.stop();
+    this.paint.stop();
     this.viewer?.close();
   }
 }
