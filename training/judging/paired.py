@@ -7,7 +7,6 @@ from statistics import fmean
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import wilcoxon
 
 from skipseg.training.judging.intervals import Interval, interval_of_mean
 from skipseg.training.judging.metrics import NUMBERS, Agreement, CaseScore
@@ -97,6 +96,8 @@ def difference(
     a: Sequence[float | None], b: Sequence[float | None], smaller: bool, subjects: Sequence[str] | None = None
 ) -> Difference:
     """Compare two columns of numbers, case by case; ``smaller`` numbers are better or not."""
+    from scipy.stats import wilcoxon  # here, or every command and server would start half a second later
+
     both = [i for i, pair in enumerate(zip(a, b, strict=True)) if None not in pair]
     ours, theirs = (np.array([column[i] for i in both], dtype=np.float64) for column in (a, b))
     gains = theirs - ours

@@ -10,7 +10,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import rankdata
 
 from skipseg.models.labels import Labels
 from skipseg.training.judging.calibration import Calibration, Reliability
@@ -146,6 +145,8 @@ def summarise(
 
 def auroc(scores: Sequence[float], good: Sequence[bool]) -> float | None:
     """The chance that a good one scores higher than one that is not, ties counting half (Mann and Whitney 1947)."""
+    from scipy.stats import rankdata  # here, or every command and server would start half a second later
+
     goods = sum(good)
     pairs = goods * (len(good) - goods)
     if not pairs:
