@@ -4,6 +4,7 @@ DATA/datasets/NAME/dataset.json                           replaced in one step b
 DATA/datasets/NAME/imagesTr/CHECKSUM/CASE_0000.nii.gz     files are never changed, a new version has its own folder
 DATA/datasets/NAME/labelsTr/CHECKSUM/CASE.nii.gz          a former label stays; nothing names it but the trail
 DATA/datasets/NAME/trail.jsonl                            who changed what, and when
+DATA/datasets/NAME/thumbnails                             small pictures of cases, drawn when somebody looked
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from skipseg.models.errors import DatasetUnknown
 from skipseg.models.labels import Labels
 from skipseg.training.datasets.description import Description, Group
 
 CASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CASE_RULE = "1 to 64 letters, digits, - and _"
+THUMBNAILS = "thumbnails"
 CaseName = Annotated[str, StringConstraints(pattern=rf"^{CASE_NAME.pattern}$")]
 
 
@@ -96,6 +99,12 @@ class Contents(_Frozen):
     @property
     def revision(self) -> int:
         return self.kept.last.revision
+
+    def files_of(self, case: str) -> CaseFiles:
+        """What a case's files hold; raises ``DatasetUnknown``."""
+        if (files := self.kept.cases.get(case)) is None:
+            raise DatasetUnknown("the dataset has no such case; GET /v1/datasets/NAME lists those it has")
+        return files
 
     def checksum(self) -> str:
         """That of ``training.datasets.dataset.checksum``, from what is known already."""

@@ -25,7 +25,16 @@ from skipseg.models.registry import NAME
 from skipseg.models.scans.archives import ArchiveLimits
 from skipseg.models.scans.limits import DEFAULT_LIMITS, Limits
 from skipseg.service.datasets import trail
-from skipseg.service.datasets.contents import CASE_NAME, CASE_RULE, CaseFiles, Contents, TrailEntry, described, entry
+from skipseg.service.datasets.contents import (
+    CASE_NAME,
+    CASE_RULE,
+    THUMBNAILS,
+    CaseFiles,
+    Contents,
+    TrailEntry,
+    described,
+    entry,
+)
 from skipseg.service.datasets.examining import Looked, Sent, copied, image_names, look_at
 from skipseg.service.datasets.freezing import choose, frozen_set, refuse_if_frozen
 from skipseg.service.datasets.importing import import_zip
@@ -131,9 +140,7 @@ class DatasetStore:
         Raises ``DatasetUnknown``, and ``DatasetConflict`` for a case of the frozen set.
         """
         with self._changing(name) as contents:
-            before = contents.kept.cases.get(case)
-            if before is None:
-                raise DatasetUnknown("the dataset has no such case; GET /v1/datasets/NAME lists those it has")
+            before = contents.files_of(case)
             refuse_if_frozen(contents, case, None)
             new = entry(contents.revision + 1, who, "case removed", case=case, before=before)
             table = {other: group for other, group in contents.dataset.items() if other != case}
@@ -237,7 +244,7 @@ class DatasetStore:
 
     def _sweep(self, name: str, table: Mapping[str, Group]) -> None:
         """Delete the files of cases that the table does not have; also those that a crash left."""
-        for part, ending in (("imagesTr", r"_\d{4}"), ("labelsTr", "")):
+        for part, ending in (("imagesTr", r"_\d{4}"), ("labelsTr", ""), (THUMBNAILS, "")):
             for path in (self.root / name / part).glob("*/*"):
                 stem = path.name.partition(".")[0]
                 if re.sub(f"{ending}$", "", stem) not in table:

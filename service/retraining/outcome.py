@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from skipseg.training.judging.paired import Differences
+from skipseg.training.judging.paired import Change, Differences
 
 Stage = Literal["preparing", "training", "evaluating", "comparing", "finishing"]
 
@@ -45,6 +45,7 @@ class Judgement(_Frozen):
     labels: dict[str, Differences]
     learned: int  # of these cases some that either learned from; their figures flatter it
     failed: int  # cases that either could not segment; in no figure
+    changes: tuple[Change, ...] = ()  # case by case, the lowest Dice of ``b`` first, 100 at most
 
 
 class Promotion(_Frozen):

@@ -35,9 +35,10 @@ from skipseg.service.retraining.preparing import BASE, DATASET, RIVAL, VALIDATIO
 from skipseg.service.retraining.promotion import reasons_against
 from skipseg.service.retraining.tasks import CompareTask, TrainTask
 from skipseg.service.retraining.watch import Watch, run_child
-from skipseg.training.judging.paired import Comparison
+from skipseg.training.judging.paired import Change, Comparison
 
 OUTCOME, COMPARISON, PROMOTING, TOKEN = "outcome.json", "comparison", "promoting", "retraining.json"
+MOST_CHANGES = 100  # cases that an outcome tells one by one; the comparison has them all
 
 
 def retrain(
@@ -268,7 +269,12 @@ def _read(folder: Path) -> Judgement:
         labels=found.labels,
         learned=len({case for cases in found.learned.values() for case in cases}),
         failed=len(found.failed),
+        changes=tuple(sorted(found.cases, key=_worst_first)[:MOST_CHANGES]),
     )
+
+
+def _worst_first(change: Change) -> float:
+    return 2.0 if change.b is None else change.b  # of a case without labels there is no Dice
 
 
 def _live_now(registry: Registry, name: str) -> str | None:

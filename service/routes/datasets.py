@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from skipseg.models.memory import memory_permitting
 from skipseg.models.scans.archives import ArchiveLimits
 from skipseg.service.datasets.contents import CASE_NAME, CaseFiles, Contents
 from skipseg.service.datasets.parts import IMAGE, LABEL, read_case_form, written
 from skipseg.service.datasets.schemas import CaseAnswer, DatasetDetails, DatasetSummary, Freeze, NewDataset
 from skipseg.service.datasets.store import DatasetStore
+from skipseg.service.datasets.thumbnail import thumbnail
+from skipseg.service.disconnect import unless_gone
 from skipseg.service.keys.access import caller_of, needs
 from skipseg.service.problems import documented
 from skipseg.service.state import Server, ServerDep
@@ -24,6 +27,12 @@ CaseInPath = Annotated[str, Path(pattern=f"^{CASE_NAME.pattern}$", description="
 Check = Annotated[
     bool, Query(description="read every file and list the defects; of a large dataset this takes minutes")
 ]
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "PNG of at most 256 by 256 pixels",
+        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 BODY = {
     "requestBody": {
         "required": True,
@@ -75,6 +84,25 @@ def list_datasets(server: ServerDep) -> list[DatasetSummary]:
 @router.get("/datasets/{name}", summary="One dataset: cases, labels, defects, trail", responses=documented(404, 422))
 def show_dataset(name: str, server: ServerDep, check: Check = False) -> DatasetDetails:
     return _details(server.datasets, server.datasets.get(name), check)
+
+
+@router.get(
+    "/datasets/{name}/cases/{case}/thumbnail",
+    summary="A small picture of a case: one slice, with its labels painted over",
+    response_class=Response,
+    responses={**PNG, **documented(404, 413, 422)},
+)
+async def case_thumbnail(request: Request, name: str, case: CaseInPath, server: ServerDep) -> Response:
+    """Drawn when it is asked for first, and kept until the case is deleted."""
+
+    def drawn() -> bytes:
+        with memory_permitting():
+            return thumbnail(server.datasets, name, case)
+
+    async def seen() -> bytes:
+        return await to_thread.run_sync(drawn, limiter=_one_at_a_time(request))
+
+    return Response(await unless_gone(request, seen), media_type="image/png")
 
 
 @router.put(

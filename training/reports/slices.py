@@ -50,8 +50,8 @@ def pictures(volume: Volume, truth: LabelVoxels, mask: LabelVoxels, other: Label
     image, truth, mask, against = (turn.apply(array) for array in (volume.voxels[0], truth, mask, against))
     foreground, wrong = (truth > 0) | (mask > 0) | (against > 0), against != mask
     at, around = busiest(wrong if wrong.any() else foreground), surroundings(foreground)
-    arrays = [_to_grey(image, image[around]), truth, mask]
-    return [_plane(axis, at[axis], arrays, around, spacing) for axis in (2, 1, 0)]
+    edges = _edges(image[around])
+    return [_plane(axis, at[axis], [image, truth, mask], edges, around, spacing) for axis in (2, 1, 0)]
 
 
 def busiest(where: NDArray[np.bool_]) -> tuple[int, int, int]:
@@ -74,18 +74,24 @@ def _stretch(along: NDArray[np.bool_]) -> slice:
 
 
 def _plane(
-    axis: int, at: int, arrays: list[Array], around: tuple[slice, ...], spacing: tuple[float, float, float]
+    axis: int,
+    at: int,
+    arrays: list[Array],
+    edges: tuple[float, float],
+    around: tuple[slice, ...],
+    spacing: tuple[float, float, float],
 ) -> Picture:
     within = tuple(slice(at, at + 1) if other == axis else around[other] for other in range(3))
     image, truth, mask = (_upright(array[within].squeeze(axis)) for array in arrays)
     width, height = (mm for other, mm in enumerate(spacing) if other != axis)
-    return Picture(f"{_PLANES[axis]}, slice {at + 1} of {arrays[0].shape[axis]}", image, truth, mask, width, height)
+    title = f"{_PLANES[axis]}, slice {at + 1} of {arrays[0].shape[axis]}"
+    return Picture(title, _to_grey(image, edges), truth, mask, width, height)
 
 
 def _flat(volume: Volume, truth: LabelVoxels, mask: LabelVoxels) -> Picture:
     """Pictures are stored as they are looked at; a scan's single slice with its first row at the bottom."""
     colours = volume.voxels if volume.channels == 3 else volume.voxels[:1]
-    image = np.stack([_to_grey(channel[..., 0], channel) for channel in colours], axis=0)  # (1 or 3, X, Y)
+    image = np.stack([_to_grey(channel[..., 0], _edges(channel)) for channel in colours], axis=0)  # (1 or 3, X, Y)
     lay = _transposed if volume.source.format in PICTURES else _upright
     shown = np.moveaxis(lay(image), 0, -1).squeeze()
     width, height, _ = volume.geometry.spacing
@@ -101,8 +107,13 @@ def _upright(plane: Array) -> Array:
     return plane.swapaxes(-1, -2)[..., ::-1, :]
 
 
-def _to_grey(voxels: NDArray[np.float32], shown: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Black to white over the values of the part that is shown."""
-    low, high = (float(edge) for edge in np.percentile(shown, (0.5, 99.5)))
+def _edges(shown: NDArray[np.float32]) -> tuple[float, float]:
+    """The values that are black and white where this is shown."""
+    low, high = np.percentile(shown, (0.5, 99.5))
+    return float(low), float(high)
+
+
+def _to_grey(voxels: NDArray[np.float32], edges: tuple[float, float]) -> NDArray[np.float32]:
+    low, high = edges
     grey: NDArray[np.float32] = np.clip((voxels - low) / max(high - low, 1e-12), 0, 1).astype(np.float32)
     return grey

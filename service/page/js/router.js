@@ -36,6 +36,7 @@ async function turnTo(nav, main, moved) {
     if (each.dataset.view === view.name) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");
   }
+  nav.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "center" }); // a phone shows some of them
   document.title = `${view.title} · skipseg`;
   const root = h("div", { class: "stack view" });
   fill(main, root);

@@ -93,6 +93,10 @@ def test_a_better_candidate_goes_live_and_tells_on_what_it_was_judged(place, reg
     assert judged.mean.dice.difference > 0
     assert set(judged.labels) == {"organ", "lesion", "vessel"}
     assert all(one.dice.interval for one in judged.labels.values())
+    assert {one.case for one in judged.changes} == set(frozen.cases)
+    dices = [one.b for one in judged.changes]
+    assert dices == sorted(dices)
+    assert np.mean(dices) == pytest.approx(judged.mean.dice.b)
     evaluation = registry.resolve("cells@2").folder / "evaluation"
     assert json.loads((evaluation / "comparison.json").read_text())["b"] == "candidate"
     assert (evaluation / "comparison.html").stat().st_size > 0

@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { askForKey, authorization } from "../key.js";
+import { defectsList } from "./defects.js";
 
 /** A card with the words of a `Problem`; with `again`, a button that tries again. */
 export function problemCard(error, again = null) {
@@ -12,7 +13,7 @@ export function problemCard(error, again = null) {
   return h("div", { class: "problem", role: "alert" },
     h("h3", {}, title),
     detail && h("p", {}, sentence(detail)),
-    error.defects?.length ? h("ul", {}, error.defects.slice(0, 20).map((one) => h("li", {}, [one.file, one.problem ?? one.detail ?? one.message].filter(Boolean).join(": ")))) : null,
+    error.defects?.length ? defectsList(error.defects) : null,
     error.id && error.status >= 500 && h("p", { class: "small muted" }, `Request ${error.id}`),
     buttons(error, again));
 }

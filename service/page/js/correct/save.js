@@ -3,6 +3,7 @@
 import { get, send, sendForm } from "../api.js";
 import { field, select } from "../components/field.js";
 import { fill, h } from "../dom.js";
+import { link } from "../router.js";
 import { packed, readNifti, withVoxels } from "../scan/nifti.js";
 import { runner } from "../segment/run.js";
 import { maskInHand } from "../session.js";
@@ -26,7 +27,7 @@ export async function saveCard(hand, drawing, saved) {
     if (!case_.checkValidity()) throw { title: "This is no name of a case", detail: "Use 1 to 64 letters, digits, - and _. Take no name of a patient" };
     if (dataset.value === NEW) await make();
     const answer = await put(dataset.value, case_.value, signal, told).catch((error) => { throw known(error); });
-    fill(done, h("div", { class: "notice good", role: "status" }, h("p", {}, `${answer.isNew ? "Saved" : "Replaced"}: case ${case_.value} of the dataset ${dataset.value}. A model that is trained on it learns from this correction.`)));
+    fill(done, h("div", { class: "notice good", role: "status" }, h("p", {}, `${answer.isNew ? "Saved" : "Replaced"}: case ${case_.value} of the dataset `, h("a", { href: link("datasets", dataset.value) }, dataset.value), ". A model that is trained on it learns from this correction.")));
     saved();
   });
   /** A scan that is there already is one case, whatever it is called: its name is put in, to replace its mask. */

@@ -51,7 +51,8 @@ export class Sending {
   }
 }
 
-async function uploaded({ blob, name }, watching) {
+/** A file kept by the server for a later call; its id. */
+export async function uploaded({ blob, name }, watching) {
   const form = new FormData();
   form.append("file", blob, name);
   return (await (await sendForm("POST", "/v1/uploads", form, watching)).json()).id;

@@ -3,7 +3,12 @@
 import { h } from "../dom.js";
 import { plural } from "../words.js";
 
-/** A judgement (`outcome.judgement` of a training) as a table. */
+/** The judgement of a training that has ended, in which the candidate is called by its version; null without one. */
+export function judgementOf({ outcome }) {
+  return outcome?.judgement ? { ...outcome.judgement, b: outcome.candidate ?? outcome.judgement.b } : null;
+}
+
+/** A judgement as a table. */
 export function judgementCard({ a, b, cases, mean, labels, learned, failed }) {
   const rows = [["All labels", mean], ...Object.entries(labels)];
   return h("section", { class: "card stack" },
@@ -27,7 +32,8 @@ function row(name, { a, b, difference, interval, wins, losses, ties }) {
     h("td", { class: "number" }, `${wins} / ${losses} / ${ties}`));
 }
 
-function share(value) {
+/** A share as people compare it: "0.912" */
+export function share(value) {
   return value === null ? "–" : value.toFixed(3);
 }
 

@@ -7,12 +7,15 @@ import { plural } from "../words.js";
 import { stateWords } from "./words.js";
 import { trainingForm } from "./train.js";
 
-export async function showModels(root) {
+/** `dataset`: the name of one to train on, where the reader comes from it. */
+export async function showModels(root, dataset) {
   const { models } = await get("/v1/models");
+  const training = await trainingForm(models, dataset);
   root.append(
     h("div", { class: "view-head" }, h("div", {}, h("h1", {}, "Models"), h("p", {}, "What this server can segment, which version answers, and how a better one is made."))),
     models.length ? h("div", { class: "grid" }, models.map(card)) : h("div", { class: "empty" }, h("h2", {}, "No models yet"), h("p", {}, "Train one below, or add a bundle with: skipseg models add FOLDER --name NAME")),
-    await trainingForm(models));
+    training);
+  if (dataset) training.scrollIntoView();
 }
 
 function card(model) {

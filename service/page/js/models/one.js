@@ -5,7 +5,8 @@ import { confirm } from "../components/confirm.js";
 import { problemCard } from "../components/problem.js";
 import { say } from "../components/said.js";
 import { h, fill } from "../dom.js";
-import { judgementCard } from "../jobs/judgement.js";
+import { judgementCard, judgementOf } from "../jobs/judgement.js";
+import { worstCard } from "../jobs/worst.js";
 import { link } from "../router.js";
 import { number, plural, when } from "../words.js";
 import { metricsTable } from "./metrics.js";
@@ -61,7 +62,7 @@ export async function showModel(root, name) {
     const words = `The version that was live before version ${live} answers everybody again.`;
     if (await confirm({ title: `Roll ${name} back?`, words, yes: "Roll back", danger: true })) await change("The version before is checked and loaded.", () => send("POST", `${path}/rollback`, { leaving: live }));
   }
-  fill(root, troubles, working, body, judged.slice(0, 3).map((job) => judgementCard(job.outcome.judgement)), trainingsCard(trainings));
+  fill(root, troubles, working, body, judged.slice(0, 3).map((job, at) => [judgementCard(judgementOf(job)), at === 0 && worstCard(job)]), trainingsCard(trainings));
 }
 
 /** The model, and its newest versions with the live one; a damaged version is one with a `problem`. */

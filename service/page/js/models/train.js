@@ -4,24 +4,24 @@ import { get, send } from "../api.js";
 import { field, select } from "../components/field.js";
 import { problemCard } from "../components/problem.js";
 import { h, fill } from "../dom.js";
-import { go } from "../router.js";
+import { go, link } from "../router.js";
 import { plural } from "../words.js";
 
 /** The card that orders one; who may not train, or has no dataset, is told what to do. */
-export async function trainingForm(models) {
+export async function trainingForm(models, wanted = null) {
   const element = h("section", { class: "card stack", "aria-labelledby": "train-title" });
   const heading = h("h2", { id: "train-title" }, "Train a candidate");
   try {
     const datasets = (await get("/v1/datasets")).filter((dataset) => dataset.case_count);
-    return fill(element, heading, datasets.length ? form(datasets, models) : nothing());
+    return fill(element, heading, datasets.length ? form(datasets, models, wanted) : nothing());
   } catch (error) {
     if (error.name === "AbortError") throw error;
     return fill(element, heading, problemCard(error));
   }
 }
 
-function form(datasets, models) {
-  const dataset = select(datasets.map((one) => [one.name, `${one.name} (${plural(one.case_count, "case")})`]), datasets[0].name);
+function form(datasets, models, wanted) {
+  const dataset = select(datasets.map((one) => [one.name, `${one.name} (${plural(one.case_count, "case")})`]), (datasets.find((one) => one.name === wanted) ?? datasets[0]).name);
   const versions = models.flatMap((model) => [...model.versions].reverse().map((version) => `${model.name}@${version}`));
   const base = select([["", "nothing: begin anew"], ...versions.map((each) => [each, each])], "", () => { if (base.value && !name.value) name.value = base.value.split("@")[0]; });
   const name = h("input", { type: "text", required: true, pattern: "[a-z0-9][a-z0-9_\\-]{0,62}", spellcheck: "false", autocomplete: "off" });
@@ -50,5 +50,5 @@ function form(datasets, models) {
 }
 
 function nothing() {
-  return h("p", { class: "muted" }, "There is no dataset with cases yet. Save corrected masks as cases, or send a zip of a dataset: see docs/retraining-api.md.");
+  return h("p", { class: "muted" }, "There is no dataset with cases yet. Save corrected masks as cases, or ", h("a", { href: link("datasets") }, "make one of a zip"), ".");
 }

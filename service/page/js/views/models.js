@@ -3,6 +3,6 @@
 import { showModels } from "../models/list.js";
 import { showModel } from "../models/one.js";
 
-export async function show(root, { rest: [name] }) {
-  await (name ? showModel(root, name) : showModels(root));
+export async function show(root, { rest: [name], query }) {
+  await (name ? showModel(root, name) : showModels(root, query.get("dataset")));
 }
