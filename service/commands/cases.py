@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -122,8 +122,8 @@ def _name(file: Path, root: Path, channels: int) -> PurePath:
 
 
 def _refuse_one_name(scans: Sequence[ScanFiles]) -> None:
-    names = [scan.name for scan in scans]
-    if twice := [name for name in names if names.count(name) > 1]:
+    counts = Counter(scan.name for scan in scans)
+    if twice := [name for name, count in counts.items() if count > 1]:
         raise UsageError(f"two scans would write the same mask, {twice[0]}; segment them into two folders")
 
 

@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 from browsing import coloured, drop, picture_of, segment
+from numpy.typing import NDArray
 
 RED = (242, 61, 61)  # of Anterior
 COUNT_COLOURED = """
@@ -50,3 +51,29 @@ def test_the_mask_is_as_opaque_as_the_slider_says_at_last(opened, hippocampus: P
         assert coloured(picture_of(visit.page), RED) == 0
         slider.fill("1")
         assert coloured(picture_of(visit.page), RED) > 500
+
+
+def test_another_channel_and_another_contrast_are_seen(opened, tmp_path: Path) -> None:
+    along = np.broadcast_to(np.linspace(0, 900, 40)[:, None, None], (40, 30, 20)).astype(np.int16)
+    scan = tmp_path / "channels.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.stack([along, 900 - along], -1), np.eye(4)), scan)
+    with opened() as visit:
+        page = visit.page
+        drop(page, scan)
+        first = picture_of(page)
+        page.get_by_label("Channel", exact=True).select_option("Channel 2")
+        assert differing(picture_of(page), first) > 0.1
+        page.get_by_label("Channel", exact=True).select_option("Channel 1")
+        assert differing(picture_of(page), first) == 0
+        box = page.locator("canvas").bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.15, box["y"] + box["height"] * 0.1)
+        page.mouse.down(button="right")
+        page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.3, steps=4)
+        page.mouse.up(button="right")
+        page.mouse.move(0, 0)
+        assert differing(picture_of(page), first) > 0.1
+
+
+def differing(one: NDArray[np.int16], other: NDArray[np.int16]) -> float:
+    """The share of pixels that look different."""
+    return float(np.mean(np.abs(one - other).max(-1) > 60))
