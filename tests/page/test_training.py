@@ -89,7 +89,9 @@ def test_a_model_is_retrained_watched_looked_at_and_promoted_in_the_page(browser
         page.locator("table.worst a").first.click()
         page.get_by_role("heading", name=worst["case"], exact=True).wait_for()
         page.locator(".thumbnail img").wait_for()
-        assert f"{worst['b']:.3f}" in page.locator(".judged").inner_text()
+        rows = [row.split("\t")[:3] for row in page.locator(".judged tbody tr").all_inner_texts()]
+        both = {"All labels": worst, **worst["labels"]}
+        assert rows == [[name, f"{found['a']:.3f}", f"{found['b']:.3f}"] for name, found in both.items()]
         assert page.get_by_text("frozen", exact=True).is_visible()
         page.get_by_role("link", name="Back to the training").click()
 

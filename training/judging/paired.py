@@ -43,6 +43,13 @@ class Differences(_Frozen):
     iou: Difference
 
 
+class LabelChange(_Frozen):
+    """A label's Dice in a case under both models; None where it is absent."""
+
+    a: float | None
+    b: float | None
+
+
 class Change(_Frozen):
     """A case's mean Dice under both models; None where all labels are absent."""
 
@@ -50,6 +57,7 @@ class Change(_Frozen):
     a: float | None
     b: float | None
     difference: float | None
+    labels: dict[str, LabelChange] = {}  # none in what was written before there were any
 
 
 class Comparison(_Frozen):
@@ -130,5 +138,7 @@ def _differences(pairs: Sequence[tuple[Agreement, Agreement]], subjects: Sequenc
 
 
 def _change(pair: Pair) -> Change:
-    a, b = (case.mean.dice for case in pair)
-    return Change(case=pair[0].case, a=a, b=b, difference=None if a is None or b is None else b - a)
+    one, other = pair
+    a, b = one.mean.dice, other.mean.dice
+    labels = {name: LabelChange(a=one.labels[name].dice, b=other.labels[name].dice) for name in one.labels}
+    return Change(case=one.case, a=a, b=b, difference=None if a is None or b is None else b - a, labels=labels)

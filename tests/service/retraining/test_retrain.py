@@ -97,6 +97,8 @@ def test_a_better_candidate_goes_live_and_tells_on_what_it_was_judged(place, reg
     dices = [one.b for one in judged.changes]
     assert dices == sorted(dices)
     assert np.mean(dices) == pytest.approx(judged.mean.dice.b)
+    for label, found in judged.labels.items():
+        assert np.mean([one.labels[label].b for one in judged.changes]) == pytest.approx(found.dice.b)
     evaluation = registry.resolve("cells@2").folder / "evaluation"
     assert json.loads((evaluation / "comparison.json").read_text())["b"] == "candidate"
     assert (evaluation / "comparison.html").stat().st_size > 0

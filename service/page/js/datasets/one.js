@@ -15,7 +15,7 @@ const PAGE = 48; // cases that are shown at a time
 export async function showDataset(root, name) {
   const dataset = await get(`/v1/datasets/${encodeURIComponent(name)}`);
   const leaving = new AbortController();
-  root.append(top(dataset), about(dataset), casesCard(dataset, leaving.signal), checkCard(name, leaving.signal), trailCard(dataset.trail, name));
+  root.append(top(dataset), about(dataset), casesCard(dataset, leaving.signal), checkCard(name, leaving.signal), trailCard(dataset.trail, dataset));
   return () => leaving.abort();
 }
 

@@ -8,12 +8,13 @@ import { changeWords } from "./words.js";
 
 const PAGE = 12;
 
-/** A card with the changes, the newest first; `dataset` is its name, for links to cases, or null where all are of one case. */
+/** A card with the changes, the newest first, and links to the cases that `dataset` has; null where all are of one case. */
 export function trailCard(trail, dataset, title = "Changes") {
+  const there = new Set(dataset?.cases.map((one) => one.name));
   const newest = [...trail].reverse(), body = h("tbody"), more = h("div", { class: "row" });
   let most = PAGE;
   function draw() {
-    refill(body, newest.slice(0, most).map((one) => row(one, dataset)));
+    refill(body, newest.slice(0, most).map((one) => row(one, dataset, there)));
     refill(more, newest.length > most && h("button", { class: "button small", type: "button", data: { key: "more" }, onclick: () => { most += 10 * PAGE; draw(); } }, `Show more of ${number(newest.length)}`));
   }
   draw();
@@ -23,10 +24,10 @@ export function trailCard(trail, dataset, title = "Changes") {
       h("thead", {}, h("tr", {}, ["What", dataset && "Case", "Who", "When", "Revision"].filter(Boolean).map((name) => h("th", { scope: "col" }, name)))), body)), more);
 }
 
-function row(one, dataset) {
+function row(one, dataset, there) {
   return h("tr", {},
     h("th", { scope: "row" }, changeWords(one)),
-    dataset && h("td", { class: "file-name" }, one.case && h("a", { href: link("datasets", dataset, one.case) }, one.case)),
+    dataset && h("td", { class: "file-name" }, there.has(one.case) ? h("a", { href: link("datasets", dataset.name, one.case) }, one.case) : one.case),
     h("td", { class: "file-name", data: { head: "by" } }, one.who),
     h("td", {}, when(one.when)),
     h("td", { data: { head: "Revision" } }, number(one.revision)));

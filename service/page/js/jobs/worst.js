@@ -33,13 +33,21 @@ export function worstCard(job) {
     h("p", { class: "small muted" }, `Mean Dice over the labels, in ${plural(judgement.changes.length, "frozen case")}. Look at some before you promote.`),
     h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": "Worst cases" }, h("table", { class: "worst" },
       h("caption", { class: "visually-hidden" }, `Dice of ${judgement.b} and ${judgement.a}, case by case`),
-      h("thead", {}, h("tr", {}, ["Case", judgement.a, judgement.b, "Change"].map((name, column) => h("th", { scope: "col", class: column ? "number" : "" }, name)))), body)), more);
+      head("Case", judgement), body)), more);
 }
 
-function row({ case: name, a, b, difference }, dataset, job) {
+function head(first, { a, b }) {
+  return h("thead", {}, h("tr", {}, [first, a, b, "Change"].map((name, column) => h("th", { scope: "col", class: column ? "number" : "" }, name))));
+}
+
+function row({ case: name, a, b }, dataset, job) {
   return h("tr", { data: { case: name } },
     h("th", { scope: "row", class: "scan-name" }, h("a", { href: address(dataset, name, job) }, name)),
-    h("td", { class: "number" }, share(a)), h("td", { class: "number" }, share(b)), h("td", { class: "number" }, changeTag(difference)));
+    figures(a, b));
+}
+
+function figures(a, b) {
+  return [share(a), share(b), changeTag(a === null || b === null ? null : b - a)].map((each) => h("td", { class: "number" }, each));
 }
 
 function changeTag(difference) {
@@ -56,9 +64,12 @@ export function judgedCard(job, name) {
   const judgement = judgementOf(job), dataset = job.outcome?.dataset;
   const changes = judgement?.changes ?? [], at = changes.findIndex((one) => one.case === name);
   if (at < 0) return null;
-  const { a, b, difference } = changes[at], next = changes[at + 1];
+  const found = changes[at], next = changes[at + 1];
+  const rows = [["All labels", found], ...Object.entries(found.labels)];
   return h("section", { class: "card stack tight judged" }, h("h2", {}, `${judgement.b} against ${judgement.a} on this case`),
-    h("dl", { class: "facts" }, [[judgement.a, share(a)], [judgement.b, share(b)], ["Change", changeTag(difference)]].map(([key, value]) => [h("dt", {}, key), h("dd", {}, value)])),
-    h("p", { class: "small muted" }, `Mean Dice over the labels. Of ${plural(changes.length, "frozen case")} this is ${at ? `number ${at + 1} from the lowest Dice of ${judgement.b} up` : `the one with the lowest Dice of ${judgement.b}`}.`),
+    h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": "Dice on this case" }, h("table", { class: "worst" },
+      h("caption", { class: "visually-hidden" }, `Dice of ${judgement.b} and ${judgement.a} on this case`), head("Label", judgement),
+      h("tbody", {}, rows.map(([label, { a, b }]) => h("tr", {}, h("th", { scope: "row" }, label), figures(a, b)))))),
+    h("p", { class: "small muted" }, `Dice; of all labels the mean. Of ${plural(changes.length, "frozen case")} this is ${at ? `number ${at + 1} from the lowest Dice of ${judgement.b} up` : `the one with the lowest Dice of ${judgement.b}`}.`),
     h("div", { class: "row" }, h("a", { class: "button small", href: link("jobs", job.id) }, "Back to the training"), next && h("a", { class: "button small", href: address(dataset, next.case, job.id) }, "The next worst")));
 }
