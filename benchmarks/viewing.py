@@ -43,6 +43,7 @@ WATCH = """
   look();
 }
 """
+READY = "new Promise((done) => { const look = () => (globalThis.ready ? done(ready) : setTimeout(look, 10)); look(); })"
 NEXT_PICTURE = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -66,7 +67,7 @@ def waited(browser: Browser, url: str, scan: Path) -> dict[str, float]:
     page = context.new_page()
     page.goto(url)
     page.get_by_text("Drop a scan here").wait_for()
-    first = page.evaluate("ready") / 1000
+    first = page.evaluate(READY) / 1000
     page.evaluate("longest = 0")
     before = time.perf_counter()
     drop(page, scan)

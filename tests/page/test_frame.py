@@ -84,7 +84,7 @@ def test_a_keyboard_reaches_everything(opened) -> None:
     with opened() as visit:
         visit.page.get_by_text("Drop a scan here").wait_for()
         seen = []
-        for _ in range(12):
+        for _ in range(16):
             visit.page.keyboard.press("Tab")
             seen.append(visit.page.evaluate("document.activeElement.innerText || document.activeElement.tagName"))
         assert seen[0] == "Skip to the content"

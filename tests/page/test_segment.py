@@ -60,6 +60,8 @@ def test_labels_are_hidden_and_uncertainty_is_shown(opened, hippocampus: Path) -
         visit.page.get_by_label("Show where the network is unsure").uncheck()
         visit.page.get_by_role("button", name="3D", exact=True).click()
         assert coloured(picture_of(visit.page), CYAN) > 300
+        visit.page.set_viewport_size({"width": 360, "height": 740})
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 def test_a_mask_is_compared_with_a_truth_label_by_label(opened, server, hippocampus: Path) -> None:

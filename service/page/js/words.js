@@ -32,10 +32,12 @@ export function quick(seconds) {
   return seconds < 10 ? `${number(seconds)} s` : duration(seconds);
 }
 
-/** An ISO time -> the reader's own "27 Nov, 21:05" */
+/** An ISO time -> the reader's own "27 Nov, 21:05"; of another year "27 Nov 2024, 21:05" */
 export function when(iso) {
   if (!iso) return "–";
-  return new Date(iso).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const time = new Date(iso);
+  const year = time.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+  return time.toLocaleString("en-GB", { ...year, day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 }
 
 /** plural(1, "scan") -> "1 scan"; plural(2, "scan") -> "2 scans" */

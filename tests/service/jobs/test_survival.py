@@ -141,7 +141,7 @@ def test_a_scan_that_kills_its_worker_is_parked_and_the_others_succeed(data, sca
         while server.get(f"/v1/jobs/{job}").json()["ended"] is None:
             command = [*deadly(signal.SIGSEGV), "worker", "--data", str(data)]
             worker = subprocess.Popen(command, env=environment(server.settings))
-            until(lambda worker=worker: worker.poll() is not None or server.get(f"/v1/jobs/{job}").json()["ended"], 120)
+            until(lambda worker=worker: worker.poll() is not None or server.get(f"/v1/jobs/{job}").json()["ended"], 300)
             assert worker.poll() in (None, -signal.SIGSEGV)
             deaths += worker.poll() is not None
             worker.kill()

@@ -21,7 +21,7 @@ export function itemsTable(job) {
     const more = items.length > most && h("button", { class: "button", type: "button", data: { key: "more" }, onclick: () => { most += SHOWN; draw(); } }, `Show more of ${number(items.length)}`);
     refill(element, h("div", { class: "card scroll-x" }, h("table", { class: "items cards-when-narrow" },
       h("caption", { class: "visually-hidden" }, "Scans: what failed first, then the least trustworthy masks"),
-      h("thead", {}, h("tr", {}, ["Scan", "State", "Trust", "What to know", ...labels.map((label) => `${label} (ml)`), "Mask"].map((name) => h("th", { scope: "col" }, name)))),
+      h("thead", {}, h("tr", {}, ["Scan", "State", "Trust", "What to know", ...labels.map((label) => `${label} (ml)`), "Mask"].map((name) => h("th", { scope: "col", class: name.endsWith("(ml)") ? "number" : null }, name)))),
       h("tbody", {}, items.slice(0, most).map((item) => row(item, labels))))), more);
   }
   return {
@@ -53,8 +53,13 @@ function row(item, labels) {
     h("td", { data: { head: "State" } }, stateTag(item.state)),
     h("td", { data: { head: "Trust" } }, item.trust ? h("span", { class: `tag ${item.trust.flags.length ? "warn" : "good"}` }, item.trust.score.toFixed(2)) : "–"),
     h("td", { class: "about", data: { head: "What to know" } }, about(item)),
-    labels.map((label) => h("td", { data: { head: `${label} (ml)` } }, number(item.volumes_mm3?.[label] === undefined ? null : item.volumes_mm3[label] / 1000, 4))),
+    labels.map((label) => h("td", { class: "number", data: { head: `${label} (ml)` } }, millilitres(item.volumes_mm3?.[label]))),
     h("td", { data: { head: "Mask" } }, item.mask ? maskButton(item) : "–"));
+}
+
+/** mm³ -> "0.8300", with as many digits as its neighbours. */
+function millilitres(volume) {
+  return volume === undefined ? "–" : (volume / 1000).toLocaleString("en", { minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
 }
 
 function about(item) {

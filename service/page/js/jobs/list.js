@@ -9,7 +9,7 @@ import { link } from "../router.js";
 import { versions } from "../segment/models.js";
 import { when } from "../words.js";
 import { newBatch } from "./new.js";
-import { howFar, stateTag, titleOf } from "./words.js";
+import { howFar, jobTags, titleOf } from "./words.js";
 
 const PAGE = 50, MOST = 1000, LOOK_MS = 2500;
 
@@ -17,7 +17,7 @@ export async function showList(root) {
   const [models, info, page] = await Promise.all([versions(), get("/v1/info"), get(`/v1/jobs?limit=${PAGE}`)]);
   const list = h("div", { class: "stack" }), troubles = h("div", {});
   const batch = models.length ? newBatch(root, models, info) : null;
-  let limit = PAGE, told = "";
+  let limit = PAGE, told = "", mayLook = true;
 
   function draw({ jobs }) {
     const news = JSON.stringify(jobs);
@@ -27,12 +27,14 @@ export async function showList(root) {
     refill(list, jobs.length ? [table(jobs), more] : nothing());
   }
   async function look(signal) {
+    if (!mayLook) return;
     try {
       draw(await get(`/v1/jobs?limit=${limit}`, { signal }));
       fill(troubles);
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      if (!troubles.firstChild) fill(troubles, problemCard(error));
+      mayLook = error.status !== 401; // or who gives no key would be asked for one again and again
+      if (!troubles.firstChild) fill(troubles, problemCard(error, () => { mayLook = true; look(); }));
     }
   }
   fill(root,
@@ -58,7 +60,7 @@ function row(job) {
   if (job.ended) bar.element.querySelector("progress").remove();
   return h("tr", { data: { job: job.id } },
     h("th", { scope: "row" }, h("a", { href: link("jobs", job.id), data: { key: job.id } }, titleOf(job))),
-    h("td", {}, stateTag(job.state)),
+    h("td", {}, h("div", { class: "row tags" }, jobTags(job))),
     h("td", { class: "job-progress" }, bar.element),
     h("td", { class: "file-name" }, job.model),
     h("td", {}, when(job.made)));

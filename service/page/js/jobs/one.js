@@ -12,7 +12,7 @@ import { go, link } from "../router.js";
 import { duration, when } from "../words.js";
 import { itemsTable } from "./items.js";
 import { trainingCards } from "./training.js";
-import { howFar, stateTag, titleOf } from "./words.js";
+import { howFar, jobTags, titleOf } from "./words.js";
 
 const PAUSE_MS = 1500; // between two looks at the scans, at least
 
@@ -82,7 +82,7 @@ export async function showJob(root, id) {
 function top(job) {
   return h("div", { class: "view-head" }, h("div", {},
     h("p", {}, h("a", { href: link("jobs") }, "All jobs")),
-    h("div", { class: "row" }, h("h1", {}, titleOf(job)), stateTag(job.state)),
+    h("div", { class: "row" }, h("h1", {}, titleOf(job)), jobTags(job)),
     h("p", {}, job.kind === "train" ? `A candidate for ${job.model}, ordered ${when(job.made)}` : `${job.model}, ordered ${when(job.made)}`)));
 }
 

@@ -1,13 +1,20 @@
 // What jobs and scans are, in words.
 
 import { h } from "../dom.js";
-import { duration, plural } from "../words.js";
+import { duration, number, plural } from "../words.js";
 
 const KINDS = { queued: "", running: "accent", succeeded: "good", done: "good", failed: "bad", cancelled: "" };
 
 /** A state as a tag. */
 export function stateTag(state) {
   return h("span", { class: `tag ${KINDS[state] ?? ""}` }, state);
+}
+
+/** The state of a job, and how many of its scans failed: one that succeeded may lack some masks. */
+export function jobTags(job) {
+  const { failed } = job.progress;
+  const isPart = job.kind === "segment" && job.state === "succeeded" && failed > 0;
+  return [stateTag(job.state), isPart && h("span", { class: "tag bad" }, `${number(failed)} failed`)];
 }
 
 /** What a job is: "10 scans", or "Training on corrected". */

@@ -38,7 +38,7 @@ export async function showModel(root, name) {
       h("th", { scope: "row" }, `Version ${version.version}`),
       h("td", {}, version.problem ? h("span", { class: "tag bad" }, "damaged") : version.live ? h("span", { class: "tag good" }, "live") : h("span", { class: "tag" }, "candidate")),
       version.problem ? h("td", { class: "about", colspan: 4 }, version.problem) : [
-        h("td", { class: "file-name", data: { head: "Trained on" } }, version.dataset), h("td", { data: { head: "Cases" } }, number(version.cases)), h("td", {}, when(version.finished)), h("td", { class: "small" }, version.licence)],
+        h("td", { class: "file-name", data: { head: "Trained on" } }, version.dataset), h("td", { data: { head: "Cases" } }, number(version.cases)), h("td", { data: { head: "Finished" } }, when(version.finished)), h("td", { class: "small", data: { head: "Licence" } }, version.licence)],
       h("td", {}, version.live || version.problem ? null : h("button", { class: "button small", type: "button", onclick: () => promote(version.version, model.live) }, `Promote version ${version.version}`)));
   }
   async function change(words, work) {

@@ -46,7 +46,7 @@ export function stagesTable(history) {
 
 /** Jobs, and results on their way to DICOM nodes, by state. */
 export function jobsOf({ jobs, deliveries }) {
-  const tags = (counts) => h("ul", { class: "row" }, Object.entries(counts).map(([state, count]) => h("li", { data: { state } }, stateTag(state.replace("_", " ")), ` ${number(count)}`)));
+  const tags = (counts) => h("ul", { class: "row" }, Object.entries(counts).map(([state, count]) => h("li", { data: { state } }, count ? stateTag(state.replace("_", " ")) : h("span", { class: "tag" }, state.replace("_", " ")), ` ${number(count)}`)));
   const isEmpty = !Object.values(jobs).some(Boolean);
   return [
     isEmpty ? h("p", { class: "muted" }, "The server keeps no jobs.") : tags(jobs),

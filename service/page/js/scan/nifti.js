@@ -1,5 +1,7 @@
 // NIfTI files taken apart and put together: enough for label volumes, which stay bit for bit on their grid.
 
+import { rest } from "../rest.js";
+
 const TYPES = { 2: Uint8Array, 256: Int8Array, 4: Int16Array, 512: Uint16Array, 8: Int32Array, 768: Uint32Array, 16: Float32Array, 64: Float64Array };
 const CODES = new Map([[Uint8Array, 2], [Uint16Array, 512]]);
 const RGB24 = 128;
@@ -50,7 +52,7 @@ async function whole(stream) {
     parts.push(value);
     length += value.length;
     if (performance.now() - rested < BUSY_MS) continue;
-    await new Promise((resolve) => { setTimeout(resolve); });
+    await rest();
     rested = performance.now();
   }
   const bytes = new Uint8Array(length);

@@ -1,6 +1,7 @@
 // A scan on the screen, with what lies over it: NiiVue in a frame that a keyboard reaches.
 
 import { h } from "../dom.js";
+import { rest } from "../rest.js";
 import { asPicture, wholeNifti } from "../scan/nifti.js";
 import { colormap, dense } from "./labels.js";
 import { niivue } from "./niivue.js";
@@ -121,6 +122,7 @@ class Viewer {
     const { buffer } = await wholeNifti(blob); // NiiVue would throw where nobody catches it
     const volume = await this.kit.NVImage.loadFromUrl({ url: buffer, name: `${name}.nii`, ...options });
     prepare(volume);
+    await rest(); // what follows takes as long again
     this.nv.addVolume(volume);
     return volume;
   }
