@@ -7,6 +7,7 @@ FATAL_LENGTH = 9
 
 _PROGRAM = """
 import os
+import time
 from skipseg.models.scans.volume import Volume
 from skipseg.service.cli import main
 from skipseg.service.commands.cases import ScanFiles
@@ -17,6 +18,7 @@ def read_or_die(self, *arguments) -> Volume:
     volume = read(self, *arguments)
     if volume.geometry.shape[0] == {length}:
         os.kill(os.getpid(), {signal})
+        time.sleep(60)  # another thread may be the one that the signal ends the process on: nothing is read meanwhile
     return volume
 
 ScanFiles.read = read_or_die

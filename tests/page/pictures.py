@@ -1,6 +1,7 @@
 """The pictures of docs/images, taken again: ``python tests/page/pictures.py docs/images [VIEW ...]``.
 
-The scans are made up: a bent rod in noise, of the size and brightness of a hippocampus in MR. Nobody's data is in them.
+The scans are made up: a bent rod in noise, of the size and brightness of a hippocampus in MR, and phantoms for the
+datasets. Nobody's data is in them.
 A further view is a function that goes there, and its line in ``VIEWS``.
 """
 
@@ -22,12 +23,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from browsing import chromium, drop, picture_of, segment, visit
 from job_calls import archive, finished, upload
 from servers import serving
+from zips import zip_of
 
 from skipseg.models.registry import Registry
+from skipseg.training.phantoms import write_phantom_dataset, write_picture_dataset
 
 SHAPE = (36, 50, 34)
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 SIZES = (("desk-light", DESK, "light"), ("desk-dark", DESK, "dark"), ("phone", PHONE, "light"))
+PHANTOMS = 14
 OPERATED_S = 40  # of plots that are worth a look
 
 
@@ -77,6 +81,24 @@ def to_job(page: Page, scan: Path) -> None:
     page.locator("table.items tbody tr").first.wait_for()
 
 
+def to_datasets(page: Page, _: Path) -> None:
+    page.get_by_role("link", name="Datasets").click()
+    page.locator("[data-dataset]").first.wait_for()
+
+
+def to_dataset(page: Page, scan: Path) -> None:
+    to_datasets(page, scan)
+    page.get_by_role("link", name="phantoms", exact=True).click()
+    page.locator(".case img").nth(3).wait_for()
+    page.wait_for_timeout(2000)  # those that are in sight
+
+
+def to_case(page: Page, scan: Path) -> None:
+    to_dataset(page, scan)
+    page.get_by_role("link", name="phantom_003").click()
+    page.locator(".thumbnail img").wait_for()
+
+
 def to_models(page: Page, _: Path) -> None:
     page.get_by_role("link", name="Models").click()
     page.locator("[data-model]").first.wait_for()
@@ -104,6 +126,9 @@ VIEWS: dict[str, Callable[[Page, Path], None]] = {
     "correct": to_correct,
     "jobs": to_jobs,
     "job": to_job,
+    "datasets": to_datasets,
+    "dataset": to_dataset,
+    "case": to_case,
     "models": to_models,
     "model": to_model,
     "operate": to_operate,
@@ -117,6 +142,7 @@ def main(folder: Path, *names: str) -> None:
         scan = made_up_scan(Path(data) / "made-up.nii.gz")
         with serving(Path(data), threads=2) as server, chromium() as browser:
             with server.client() as client:
+                fill_datasets(client, Path(data))
                 fill_jobs(client, Path(data))
             for name in names or VIEWS:
                 for size, viewport, scheme in SIZES:
@@ -133,6 +159,16 @@ def fill_jobs(client: httpx.Client, data: Path) -> None:
     for some in (scans[:2], scans):
         members = {f"scan-{number:02}.nii.gz": content for number, content in enumerate(some, 1)}
         finished(client, {"upload": upload(client, archive(members))}, model="hippocampus@1")
+
+
+def fill_datasets(client: httpx.Client, data: Path) -> None:
+    """Phantoms in three dimensions, of which three are frozen, and pictures of some."""
+    for name, write in (("phantoms", write_phantom_dataset), ("pictures", write_picture_dataset)):
+        write(data / name, cases=PHANTOMS, seed=5)
+        made = {"name": name, "upload": upload(client, zip_of(data / name))}
+        client.post("/v1/datasets", json=made).raise_for_status()
+    frozen = {"cases": ["phantom_001", "phantom_006", "phantom_009"]}
+    client.post("/v1/datasets/phantoms/freeze", json=frozen).raise_for_status()
 
 
 def _save(png: bytes, path: Path) -> None:

@@ -97,7 +97,7 @@ def test_dataset_training_promotion_and_the_way_back_without_one_failed_request(
         until(lambda: server.get(f"/v1/jobs/{job}").json()["training"] is not None)
         until(lambda: server.get(f"/v1/jobs/{job}").json()["ended"] is not None, within=240)
         ended = server.get(f"/v1/jobs/{job}").json()
-        assert ended["state"] == "succeeded", ended
+        assert ended["state"] == "succeeded", json.dumps(ended)
         assert ended["outcome"]["candidate"] == "cells@2"
         assert ended["outcome"]["judgement"]["a"] == "cells@1"
         assert not ended["outcome"]["promotion"]["promoted"]
