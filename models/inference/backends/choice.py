@@ -87,12 +87,17 @@ def judge(backend: Backend, yardstick: Yardstick) -> tuple[float, str]:
         logits, seconds = answered(backend, yardstick.tiles[which])
         each = zip(logits.split(1), which, strict=True)
         apart = max(apart, *(difference(one, yardstick.logits[at][None]) for one, at in each))
-    times = f"{1000 * seconds / backend.batch:.3g} ms a tile, torch in fp32 {1000 * yardstick.seconds:.3g}"
+    times = f"{_milliseconds(seconds / backend.batch)} ms a tile, torch in fp32 {_milliseconds(yardstick.seconds)}"
     if not apart <= TOLERANCE[backend.precision]:
         raise Unusable(f"{name} lies {apart:.2%} off torch in fp32, of {TOLERANCE[backend.precision]:.1%} allowed")
     if seconds / backend.batch > SLACK * yardstick.seconds:
         raise Unusable(f"{name} is slower: {times}")
     return apart, f"{name} takes {times}; its logits lie {apart:.2%} off"
+
+
+def _milliseconds(seconds: float) -> str:
+    """Three digits, or all of those before the point."""
+    return f"{1000 * seconds:.3g}" if seconds < 0.9995 else f"{1000 * seconds:.0f}"
 
 
 def _faster(reference: Eager, shape: tuple[int, ...], mode: Mode) -> Iterator[Ready]:
