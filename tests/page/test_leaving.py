@@ -34,7 +34,7 @@ def test_scans_that_were_chosen_and_not_sent_are_not_lost_by_a_reload(opened, hi
     with opened("/#/jobs") as visit:
         page, asked = visit.page, Asked(visit.page)
         drop(page, *sorted(hippocampus.parent.glob("[!.]*.nii.gz"))[:2])
-        page.get_by_text("2 scans").wait_for()
+        page.locator(".file-name").get_by_text("2 scans").wait_for()
         page.get_by_text("Options", exact=True).click()
         assert asked.on_reload()
         page.get_by_role("button", name="Choose others").click()
