@@ -36,8 +36,8 @@ def counted(bundle, batch: int) -> Counted:
     return Counted(bundle.network(), CPU, "fp32", batch)
 
 
-@pytest.mark.parametrize("batch", [1, 3, 64])
-def test_air_around_a_body_is_asked_once_and_masks_stay(bundle, batch, tmp_path) -> None:
+@pytest.mark.parametrize(("batch", "most"), [(1, 0.8), (3, 0.8), (64, 1.0)])
+def test_air_around_a_body_is_asked_once_and_masks_stay(bundle, batch, most, tmp_path) -> None:
     chance = np.random.default_rng(0)
     values = np.full((70, 40, 40, 2), (-1000, 0), dtype=np.int16)
     values[:20, 10:30, 10:30] = chance.integers(0, 100, (20, 20, 20, 2))
@@ -49,7 +49,7 @@ def test_air_around_a_body_is_asked_once_and_masks_stay(bundle, batch, tmp_path)
     found = Predictor(bundle, backend=UniformTiles(sparing)).segment(volume)
     assert np.array_equal(found.voxels, expected.voxels)
     assert len(np.unique(expected.voxels)) > 1
-    assert sparing.asked < 0.8 * bare.asked or batch == 64
+    assert sparing.asked <= most * bare.asked
 
 
 def test_only_what_was_answered_last_is_remembered_and_each_channel_counts(bundle) -> None:
