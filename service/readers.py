@@ -2,8 +2,8 @@
 
 Reading and preparing a large scan keeps cores busy that the network of another one needs, and fills memory. Nothing is
 gained by it while scans of its kind that are no larger have the device for longer than reading takes: they go first,
-as the shortest remaining work does (``models/inference/fairness.py``). Clearly smaller ones are read at once, and
-overtake.
+as the shortest remaining work does (``models/inference/fairness.py``). What is being read counts among them, with the
+time that its bytes let expect. Clearly smaller ones are read at once, and overtake.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
+from math import inf
+from weakref import WeakKeyDictionary
 
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.flight import Flight, Way
@@ -31,6 +33,11 @@ class Size:
     way: Way
     bytes: int
 
+    @property
+    def magnitude(self) -> int:
+        """The same for scans of about the same bytes."""
+        return self.bytes.bit_length()
+
     def goes_first(self, other: Size) -> bool:
         """Whether it has a claim to the device before another, once it is in flight."""
         return self.backend is other.backend and self.way == other.way and CLEARLY * self.bytes <= other.bytes
@@ -45,6 +52,7 @@ class Readers:
     def __init__(self, most: int, seconds_left: Callable[[Flight], float]) -> None:
         self.free = most
         self._seconds_left = seconds_left
+        self._expected: WeakKeyDictionary[Backend, dict[int, float]] = WeakKeyDictionary()
         self._ahead: dict[Flight, Size] = {}
         self._reading: list[Size] = []
         self._waiting: dict[asyncio.Event, Size | None] = {}  # the longest first
@@ -69,6 +77,8 @@ class Readers:
         """A scan is in flight."""
         if size is not None:
             self._ahead[flight] = size
+            self._expected.setdefault(size.backend, {})[size.magnitude] = self._seconds_left(flight)
+            self._wake()
         try:
             yield
         finally:
@@ -78,7 +88,15 @@ class Readers:
     def early_s(self, size: Size) -> float:
         """Seconds until reading a scan would end about when the device is free for it; 0: it is time."""
         ahead = sum(self._seconds_left(flight) for flight, other in self._ahead.items() if other.goes_first(size))
+        ahead += sum(self._expected_s(other) for other in self._reading if other.goes_first(size))
         return max(ahead - min(max(READ_S_PER_BYTE * size.bytes, SOON_S), LATE_S), 0.0)
+
+    def _expected_s(self, size: Size) -> float:
+        """Seconds that a scan which is being read will need of the device: as the last of about its bytes did.
+
+        For ever, if there was none: it is waited for until it is in flight, and told.
+        """
+        return self._expected.get(size.backend, {}).get(size.magnitude, inf)
 
     async def _wait_for_turn(self, size: Size | None) -> None:
         """One that was held back once keeps its place behind those of its kind that came before it."""
@@ -98,10 +116,9 @@ class Readers:
             self._wake()
 
     def _later(self, one: asyncio.Event) -> bool:
-        """Whether somebody who goes first is being read, or has waited for longer."""
+        """Whether somebody who goes first has waited for longer."""
         size = self._waiting[one]
-        before = takewhile(lambda other: other is not one, self._waiting)
-        firsts = [*self._reading, *(self._waiting[other] for other in before)]
+        firsts = [self._waiting[other] for other in takewhile(lambda other: other is not one, self._waiting)]
         return size is not None and any(first is not None and first.goes_first(size) for first in firsts)
 
     def _wake(self) -> None:

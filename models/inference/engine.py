@@ -25,6 +25,7 @@ from skipseg.models.memory import ran_out
 
 FIRST_GUESS_S = 0.05  # of a tile, before one was run
 SMOOTHING = 0.2
+CHORES_S = 0.01  # those of a small scan take less, which is answered without waiting for tiles of others
 
 Result = TypeVar("Result")
 Share = tuple[Flight, Sequence[Tile]]
@@ -40,7 +41,8 @@ class Engine:
     def __init__(self) -> None:
         self.busy_s = 0.0  # spent on networks and blending, all in all
         self.tiles_run = 0
-        self._turn, self._at_chores = 0, False
+        self._turn = 0
+        self._chores_s = 0.0  # spent since the last batch
         self._flights: dict[Flight, Future[Flight]] = {}
         self._pace: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()
         self._changed = threading.Condition()
@@ -95,13 +97,14 @@ class Engine:
             del ordered  # or what has left would be held until somebody else comes
 
     def _step(self, ordered: Sequence[Flight]) -> None:
-        """A batch; or a chore of the first in order, but a batch of the others between two of them."""
+        """A batch; or a chore of the first in order, but a batch of the others as often as chores took long enough."""
         first, others = ordered[0], [flight for flight in ordered if not flight.has_chores]
-        self._at_chores = first.has_chores and not (self._at_chores and others)
-        if self._at_chores:
-            first.served = perf_counter()
+        if first.has_chores and not (others and self._chores_s > CHORES_S):
+            first.served = began = perf_counter()
             self._guarded(first, first.work)
+            self._chores_s += perf_counter() - began
         else:
+            self._chores_s = 0.0
             self._fill_a_batch(others)
 
     def _wait_for_turn(self) -> list[Flight] | None:

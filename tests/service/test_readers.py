@@ -35,17 +35,21 @@ def readers(most: int, left: dict[Flight, float]) -> Readers:
     return Readers(most, left.__getitem__)
 
 
+async def read(
+    waits: Readers, name: str, size: Size | None, free: dict[str, asyncio.Event], told: list[str]
+) -> None:
+    """Waits for its turn, says so, and reads until it is free to go on."""
+    async with waits.turn(size):
+        told.append(name)
+        await free[name].wait()
+
+
 def order_of(waits: Readers, sizes: dict[str, Size | None], free: dict[str, asyncio.Event]) -> list[str]:
     """Begins to read all of them at once; each reads until it is free to go on. Names as they came to their turn."""
     told: list[str] = []
 
-    async def read(name: str) -> None:
-        async with waits.turn(sizes[name]):
-            told.append(name)
-            await free[name].wait()
-
     async def all_of_them() -> None:
-        tasks = [asyncio.create_task(read(name)) for name in sizes]
+        tasks = [asyncio.create_task(read(waits, name, sizes[name], free, told)) for name in sizes]
         for name in sizes:
             await asyncio.sleep(0.01)
             free[name].set()
@@ -77,6 +81,37 @@ def test_a_large_scan_waits_until_the_device_is_nearly_free_for_it() -> None:
         assert waits.early_s(LARGE) == 0
     left[ahead] = 7.0
     assert waits.early_s(LARGE) == 0
+
+
+def test_of_those_that_come_at_once_as_many_are_read_as_the_device_will_soon_have_done() -> None:
+    flights = {flight(): seconds for seconds in (0.4, 60.0)}
+    fast, slow = flights
+    waits = readers(4, flights)
+
+    def read_beside_the_first() -> list[str]:
+        names = ("a", "b", "c", "small")
+        free, told = events(*names), list[str]()
+
+        async def ask() -> None:
+            reading = [asyncio.create_task(read(waits, name, sizes[name], free, told)) for name in names]
+            await asyncio.sleep(0.01)
+            beside = list(told)
+            for event in free.values():
+                event.set()
+            await asyncio.gather(*reading)
+            told[:] = beside
+
+        asyncio.run(ask())
+        return told
+
+    sizes = {name: LARGE for name in ("a", "b", "c")} | {"small": Size(BACKEND, WAY, MB)}
+    assert read_beside_the_first() == ["a", "small"], "nothing is known yet of how long the device takes for such scans"
+    with waits.ahead(slow, LARGE):
+        pass
+    assert read_beside_the_first() == ["a", "small"]
+    with waits.ahead(fast, LARGE):
+        pass
+    assert read_beside_the_first() == ["a", "b", "c", "small"]
 
 
 def test_what_might_overtake_is_read_at_once() -> None:

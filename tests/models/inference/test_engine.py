@@ -1,6 +1,7 @@
 """One thread, everybody's tiles: fair, in shared batches, and nobody pays for another's failure."""
 
 import threading
+import time
 from concurrent.futures import CancelledError
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from skipseg.models.inference.backends.eager import Eager
-from skipseg.models.inference.engine import Engine
+from skipseg.models.inference.engine import CHORES_S, Engine
 from skipseg.models.inference.fairness import STARVING_S, in_turn
 from skipseg.models.inference.flight import Flight, Way, fly_alone
 from skipseg.models.inference.whole import Whole
@@ -103,6 +104,31 @@ def test_a_small_scan_overtakes_a_large_one(engine) -> None:
     shown = [value for batch in network.batches for value in batch]
     assert shown.index(2) <= 2
     assert shown.count(1) == 7**3
+
+
+class Chores(Whole):
+    """A sink with three chores of some length, which notes how many batches had been run at each."""
+
+    def __init__(self, network: Watched, seconds: float) -> None:
+        super().__init__()
+        self.network, self.seconds, self.run = network, seconds, list[int]()
+
+    def take(self, slab):
+        for _ in range(3):
+            time.sleep(self.seconds)
+            self.run.append(len(self.network.batches))
+            yield
+        yield from super().take(slab)
+
+
+@pytest.mark.parametrize(("seconds", "others_run"), [(0.0, 0), (2 * CHORES_S, 2)])
+def test_short_chores_are_done_at_once_and_long_ones_let_others_on_to_the_device(engine, seconds, others_run) -> None:
+    network = Watched()
+    backend, chores = Eager(network, CPU, "fp32"), Chores(network, seconds)
+    small = Flight(torch.full((2, 4, 4, 4), 2.0), WAY, backend, lambda: [chores])
+    for answer in behind_a_gate(engine, network, [flight_on(backend, 1, side=16), small]):
+        scores(answer)
+    assert chores.run[-1] - chores.run[0] == others_run
 
 
 def test_a_flood_of_small_scans_does_not_starve_a_large_one() -> None:
