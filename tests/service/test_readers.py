@@ -35,9 +35,7 @@ def readers(most: int, left: dict[Flight, float]) -> Readers:
     return Readers(most, left.__getitem__)
 
 
-async def read(
-    waits: Readers, name: str, size: Size | None, free: dict[str, asyncio.Event], told: list[str]
-) -> None:
+async def read(waits: Readers, name: str, size: Size | None, free: dict[str, asyncio.Event], told: list[str]) -> None:
     """Waits for its turn, says so, and reads until it is free to go on."""
     async with waits.turn(size):
         told.append(name)
@@ -104,7 +102,7 @@ def test_of_those_that_come_at_once_as_many_are_read_as_the_device_will_soon_hav
         asyncio.run(ask())
         return told
 
-    sizes = {name: LARGE for name in ("a", "b", "c")} | {"small": Size(BACKEND, WAY, MB)}
+    sizes = dict.fromkeys(("a", "b", "c"), LARGE) | {"small": Size(BACKEND, WAY, MB)}
     assert read_beside_the_first() == ["a", "small"], "nothing is known yet of how long the device takes for such scans"
     with waits.ahead(slow, LARGE):
         pass
