@@ -10,20 +10,20 @@ from fastapi import FastAPI
 
 from skipseg import __version__
 from skipseg.service import problems
-from skipseg.service.bounds import BodyBound
-from skipseg.service.disk import DiskBound
 from skipseg.service.examples import with_examples
-from skipseg.service.hosts import TrustedHosts
 from skipseg.service.keys.access import declare_refusals
 from skipseg.service.keys.opening import guard
-from skipseg.service.listener import is_loopback
-from skipseg.service.observe import Observe
+from skipseg.service.middleware.bounds import BodyBound
+from skipseg.service.middleware.disk import DiskBound
+from skipseg.service.middleware.hosts import TrustedHosts
+from skipseg.service.middleware.secure_headers import SecureHeaders, allow_origins
+from skipseg.service.observing.observe import Observe
+from skipseg.service.observing.traces import FASTAPIS_OWN_OFF, Traces
 from skipseg.service.routes import datasets, health, jobs, models, pages, registry, segmentations, uploads, volumes
+from skipseg.service.running.listener import is_loopback
 from skipseg.service.schemas import Problem
-from skipseg.service.secure_headers import SecureHeaders, allow_origins
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server, open_server
-from skipseg.service.traces import FASTAPIS_OWN_OFF, Traces
 
 DESCRIPTION = "Segments biomedical scans; every mask lies on its scan's own grid. Not a medical device."
 

@@ -21,7 +21,7 @@ from skipseg.models.inference.predictor import load_predictor
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
 from skipseg.models.scans.reader import read_scan
-from skipseg.service.started import url_when_ready
+from skipseg.service.running.started import url_when_ready
 from skipseg.training.datasets.dataset import Dataset, open_dataset, read_case
 from skipseg.training.judging.summary import Metrics
 from skipseg.training.phantoms import write_phantom_dataset

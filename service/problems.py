@@ -18,7 +18,7 @@ from starlette.responses import Response
 from skipseg.models import errors
 from skipseg.service import refusals
 from skipseg.service.examples import problem_example
-from skipseg.service.record import record_of
+from skipseg.service.observing.record import record_of
 from skipseg.service.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"

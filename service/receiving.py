@@ -14,7 +14,7 @@ from python_multipart.multipart import parse_options_header
 
 from skipseg.models.durable import settle
 from skipseg.models.errors import UsageError
-from skipseg.service.disk import disk_permitting
+from skipseg.service.middleware.disk import disk_permitting
 
 PART = "file"
 FLUSH_BYTES = 4 * 2**20  # are gathered before a thread writes them

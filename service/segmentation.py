@@ -31,11 +31,11 @@ from skipseg.models.scans.volume import Mask, Source
 from skipseg.models.series_rules import with_rules
 from skipseg.models.trust import trust_in
 from skipseg.service.beside import SUMMARY, UNCERTAINTY, Part
-from skipseg.service.line import Line
-from skipseg.service.readers import Readers, Size
-from skipseg.service.record import RequestRecord, Stages
-from skipseg.service.room import Room
+from skipseg.service.observing.record import RequestRecord, Stages
 from skipseg.service.uploads import source_of
+from skipseg.service.waiting.line import Line
+from skipseg.service.waiting.readers import Readers, Size
+from skipseg.service.waiting.room import Room
 
 Result = TypeVar("Result")
 

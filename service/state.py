@@ -12,19 +12,19 @@ from skipseg.models.device_memory import free_bytes
 from skipseg.models.inference.engine import Engine
 from skipseg.models.precision import choose_device
 from skipseg.models.registry import Registry
+from skipseg.service.bundles.exporting import Exporter
 from skipseg.service.datasets.store import DatasetStore
-from skipseg.service.exporting import Exporter
 from skipseg.service.jobs.jobs import Jobs
 from skipseg.service.jobs.sweep import Sweeper
-from skipseg.service.line import Line
-from skipseg.service.loaded import LoadedModels
-from skipseg.service.metrics import Metrics
-from skipseg.service.readings import ServerReadings
+from skipseg.service.observing.metrics import Metrics
+from skipseg.service.observing.readings import ServerReadings
+from skipseg.service.resident.loaded import LoadedModels
 from skipseg.service.retraining.preparing import Stores
-from skipseg.service.room import Room
 from skipseg.service.segmentation import Segmenter
 from skipseg.service.settings import Settings
 from skipseg.service.store.uploads import UploadStore
+from skipseg.service.waiting.line import Line
+from skipseg.service.waiting.room import Room
 
 
 @dataclass(frozen=True)

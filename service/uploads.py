@@ -14,8 +14,8 @@ from starlette.formparsers import MultiPartParser
 
 from skipseg.models.errors import UsageError
 from skipseg.models.scans.limits import Limits
-from skipseg.service.disk import disk_permitting
-from skipseg.service.logs import NAME
+from skipseg.service.middleware.disk import disk_permitting
+from skipseg.service.observing.logs import NAME
 
 log = logging.getLogger(NAME)
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from forwarding import forwarder
 
-from skipseg.service.listener import listen
+from skipseg.service.running.listener import listen
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 INSIDE = Path(__file__).with_name("orthanc_inside.py")

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from skipseg.models.registry import Registry
-from skipseg.service.listener import listen, url_of
+from skipseg.service.running.listener import listen, url_of
 
 PATIENCE_S = 120
 

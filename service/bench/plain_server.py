@@ -21,8 +21,8 @@ from monai.inferers.inferer import SlidingWindowInferer
 from numpy.typing import NDArray
 
 from skipseg.models.bundle import load_bundle
-from skipseg.service import logs
-from skipseg.service.listener import listen, url_of
+from skipseg.service.observing import logs
+from skipseg.service.running.listener import listen, url_of
 
 
 class Model:

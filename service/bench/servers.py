@@ -16,8 +16,8 @@ from skipseg.models.registry import Registry
 from skipseg.service.bench.memory import peak_bytes
 from skipseg.service.bench.process import ALLOCATOR
 from skipseg.service.bench.subject import Subject
+from skipseg.service.running.started import url_when_ready
 from skipseg.service.settings import PREFIX
-from skipseg.service.started import url_when_ready
 
 MODEL = "bench"
 START_S, END_S = 300.0, 60.0

@@ -22,6 +22,6 @@ def serve(
     settings = load_settings(host=host, port=port, data=data, device=device)
     refuse_unguarded(settings)  # said at once, before torch is imported
 
-    from skipseg.service.server import serve as run
+    from skipseg.service.running.server import serve as run
 
     run(settings)

@@ -15,8 +15,8 @@ def worker(
     supervised: Annotated[bool, typer.Option(hidden=True, help="End with standard input.")] = False,
 ) -> None:
     """Work on the jobs of a server, beside the workers that it has itself; one for each device is enough."""
-    from skipseg.service import logs
     from skipseg.service.jobs.worker import work
+    from skipseg.service.observing import logs
     from skipseg.service.settings import load_settings
 
     settings = load_settings(data=data, device=device)

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from skipseg.models.errors import UsageError
 from skipseg.service.datasets.examining import Sent
-from skipseg.service.disk import disk_permitting
+from skipseg.service.middleware.disk import disk_permitting
 
 IMAGE, LABEL = "image", "label"
 OTHER_FIELDS = 16  # form fields beside the files that are put up with

@@ -24,7 +24,7 @@ from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.patience import until_it_answers
 from skipseg.service.jobs.queue import Queue
 from skipseg.service.jobs.results import ItemResult, JobFolders
-from skipseg.service.logs import NAME, without_message
+from skipseg.service.observing.logs import NAME, without_message
 from skipseg.service.refusals import NodeAway, NodeRefused, SeriesUnknown
 
 log = logging.getLogger(NAME)

@@ -27,7 +27,7 @@ from skipseg.service.jobs.portions import Portions
 from skipseg.service.jobs.queue import Queue
 from skipseg.service.jobs.records import Job
 from skipseg.service.jobs.segmenting import Cancel, is_no_room, told
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 from skipseg.service.refusals import NodeAway
 
 log = logging.getLogger(NAME)

@@ -27,7 +27,7 @@ from skipseg.service.jobs.records import Job, JobKind
 from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.supervisor import Supervisor
 from skipseg.service.jobs.webhooks import check_url
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 from skipseg.service.retraining.preparing import Stores, check_order
 from skipseg.service.settings import Settings
 from skipseg.service.store.uploads import UploadStore

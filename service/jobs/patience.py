@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, TimeoutError
 
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 
 log = logging.getLogger(NAME)
 

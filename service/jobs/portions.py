@@ -26,7 +26,7 @@ from skipseg.service.jobs.results import JobFolders
 from skipseg.service.jobs.segmenting import Cancel, Segmenting
 from skipseg.service.jobs.shipping import Ship
 from skipseg.service.jobs.turnstile import Turnstile
-from skipseg.service.logs import NAME, without_message
+from skipseg.service.observing.logs import NAME, without_message
 
 log = logging.getLogger(NAME)
 

@@ -31,7 +31,7 @@ from skipseg.service.jobs.patience import until_it_answers
 from skipseg.service.jobs.records import Outcome
 from skipseg.service.jobs.results import ItemResult, JobFolders, Published
 from skipseg.service.jobs.shipping import Ship
-from skipseg.service.logs import NAME, without_message
+from skipseg.service.observing.logs import NAME, without_message
 
 log = logging.getLogger(NAME)
 

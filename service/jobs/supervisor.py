@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 from skipseg.service.settings import Settings
 
 log = logging.getLogger(NAME)

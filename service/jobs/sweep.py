@@ -11,7 +11,7 @@ from time import time
 
 from skipseg.models.errors import JobConflict, JobUnknown
 from skipseg.service.jobs.jobs import Jobs
-from skipseg.service.logs import NAME, without_message
+from skipseg.service.observing.logs import NAME, without_message
 from skipseg.service.settings import Settings
 
 log = logging.getLogger(NAME)

@@ -18,7 +18,7 @@ from skipseg.service.jobs.orders import TrainJobOrder
 from skipseg.service.jobs.patience import until_it_answers
 from skipseg.service.jobs.records import Job, Outcome
 from skipseg.service.jobs.results import JobFolders
-from skipseg.service.logs import NAME, without_message
+from skipseg.service.observing.logs import NAME, without_message
 from skipseg.service.retraining.machine import Machine
 from skipseg.service.retraining.order import TrainOrder
 from skipseg.service.retraining.outcome import TrainOutcome, TrainProgress

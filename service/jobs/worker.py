@@ -34,7 +34,7 @@ from skipseg.service.jobs.roster import BEAT_S, Roster
 from skipseg.service.jobs.shipping import Ship
 from skipseg.service.jobs.trainings import Trainings
 from skipseg.service.jobs.webhooks import Message, send
-from skipseg.service.logs import NAME, without_message
+from skipseg.service.observing.logs import NAME, without_message
 from skipseg.service.retraining.machine import Machine
 from skipseg.service.retraining.preparing import Stores
 from skipseg.service.settings import Settings

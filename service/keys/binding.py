@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skipseg.models.errors import UsageError
 from skipseg.service.keys.store import KeyStore
-from skipseg.service.listener import is_loopback
+from skipseg.service.running.listener import is_loopback
 from skipseg.service.settings import Settings
 
 

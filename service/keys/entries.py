@@ -13,9 +13,9 @@ from starlette.routing import compile_path
 from starlette.types import Scope
 
 from skipseg.service.keys.audit import AuditLog
-from skipseg.service.logs import NAME
-from skipseg.service.observe import METHODS, UNMATCHED, route_of
-from skipseg.service.record import record_of
+from skipseg.service.observing.logs import NAME
+from skipseg.service.observing.observe import METHODS, UNMATCHED, route_of
+from skipseg.service.observing.record import record_of
 
 log = logging.getLogger(NAME)
 

@@ -12,7 +12,7 @@ from skipseg.service.keys.key import Key, id_in
 from skipseg.service.keys.oidc import Tokens
 from skipseg.service.keys.scopes import ANONYMOUS, Caller
 from skipseg.service.keys.store import GRAIN, Keys, KeyStore
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 from skipseg.service.refusals import KeysUnreadable, Unauthorized
 
 log = logging.getLogger(NAME)

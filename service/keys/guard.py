@@ -19,8 +19,8 @@ from skipseg.service.keys.entries import Entries
 from skipseg.service.keys.gate import Gate
 from skipseg.service.keys.limits import CallerLimits
 from skipseg.service.keys.scopes import ANONYMOUS, VISITOR, Caller
+from skipseg.service.observing.record import record_of
 from skipseg.service.problems import told
-from skipseg.service.record import record_of
 from skipseg.service.refusals import Forbidden
 
 OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})

@@ -14,7 +14,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from skipseg.service.keys.addresses import is_safe
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 from skipseg.service.refusals import IssuerUnreachable
 
 log = logging.getLogger(NAME)

@@ -11,8 +11,8 @@ from skipseg.service.keys.issuer import Issuer
 from skipseg.service.keys.limits import CallerLimits
 from skipseg.service.keys.oidc import Tokens
 from skipseg.service.keys.store import KeyStore
-from skipseg.service.listener import is_loopback
 from skipseg.service.page_files import page_files
+from skipseg.service.running.listener import is_loopback
 from skipseg.service.settings import Settings
 
 

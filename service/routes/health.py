@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from skipseg.service.keys.access import needs
-from skipseg.service.metrics import CONTENT_TYPE
+from skipseg.service.observing.metrics import CONTENT_TYPE
 from skipseg.service.problems import documented
 from skipseg.service.schemas import FailedModel, Health, Readiness
 from skipseg.service.state import ServerDep

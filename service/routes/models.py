@@ -11,8 +11,8 @@ from skipseg.models.plan import Plan
 from skipseg.models.registry import RegisteredModel
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.service.keys.access import needs
-from skipseg.service.loading import Loaded
 from skipseg.service.problems import documented
+from skipseg.service.resident.loading import Loaded
 from skipseg.service.schemas import (
     ExpectedInput,
     Info,

@@ -16,10 +16,10 @@ from starlette.background import BackgroundTask
 from skipseg.models.exports.formats import ExportFormat
 from skipseg.models.labels import Label
 from skipseg.models.registry import NAME, ModelVersion
+from skipseg.service.bundles.registering import register
 from skipseg.service.keys.access import needs
 from skipseg.service.problems import documented
 from skipseg.service.receiving import PART
-from skipseg.service.registering import register
 from skipseg.service.routes.models import expected_input
 from skipseg.service.schemas import Answered, ExpectedInput
 from skipseg.service.state import Server, ServerDep

@@ -16,8 +16,8 @@ from skipseg.service.beside import UNCERTAINTY, Part, as_form, parse_beside
 from skipseg.service.disconnect import unless_gone
 from skipseg.service.keys.access import needs
 from skipseg.service.negotiation import mask_format
+from skipseg.service.observing.record import record_of
 from skipseg.service.problems import documented
-from skipseg.service.record import record_of
 from skipseg.service.segmentation import Wanted, WrittenMask
 from skipseg.service.state import ServerDep
 from skipseg.service.uploads import PART, uploaded_scans

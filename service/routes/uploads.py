@@ -7,8 +7,8 @@ from datetime import datetime
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
-from skipseg.service.disk import disk_permitting
 from skipseg.service.keys.access import needs
+from skipseg.service.middleware.disk import disk_permitting
 from skipseg.service.problems import documented
 from skipseg.service.receiving import PART, receive_file
 from skipseg.service.schemas import Answered

@@ -10,8 +10,8 @@ from skipseg.models.scans.dicom.choice import SeriesChoice
 from skipseg.models.scans.masks import MASK_FORMATS
 from skipseg.service.disconnect import unless_gone
 from skipseg.service.keys.access import needs
+from skipseg.service.observing.record import record_of
 from skipseg.service.problems import documented
-from skipseg.service.record import record_of
 from skipseg.service.routes.segmentations import BODY, choice_of
 from skipseg.service.state import ServerDep
 from skipseg.service.uploads import uploaded_scans

@@ -7,7 +7,7 @@ import pytest
 from bundles import small_bundle
 from servers import registry_without_shipped, serving
 
-from skipseg.service.disk import check_disk
+from skipseg.service.middleware.disk import check_disk
 from skipseg.service.refusals import DiskFull
 
 MORE_THAN_THERE_IS = 1 << 60

@@ -11,7 +11,7 @@ from servers import registry_without_shipped, serving
 
 from skipseg import __version__
 from skipseg.models.registry import Registry
-from skipseg.service.loaded import LoadedModels
+from skipseg.service.resident.loaded import LoadedModels
 
 
 def test_a_server_is_alive_and_ready_once_its_models_are_warm(client) -> None:

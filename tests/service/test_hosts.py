@@ -10,7 +10,7 @@ import pytest
 from keyholders import app_of
 from servers import PATIENCE_S, environment, in_thread, registry_without_shipped, serving
 
-from skipseg.service.hosts import TrustedHosts
+from skipseg.service.middleware.hosts import TrustedHosts
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:{port}", "127.0.0.1:{port}", "[::1]:{port}", "[::1]"])
@@ -57,7 +57,7 @@ def test_a_thread_that_does_not_end_does_not_hold_the_server(tmp_path) -> None:
     registry_without_shipped(tmp_path)
     script = (
         "import sys, threading\n"
-        "from skipseg.service.server import serve\n"
+        "from skipseg.service.running.server import serve\n"
         "from skipseg.service.settings import load_settings\n"
         "threading.Thread(target=threading.Event().wait).start()\n"
         "serve(load_settings())\n"

@@ -21,10 +21,10 @@ from skipseg.models.inference.whole import Whole
 from skipseg.models.inference.wishes import AS_PLANNED
 from skipseg.models.scans.limits import DEFAULT_LIMITS
 from skipseg.service.disconnect import unless_gone
-from skipseg.service.line import Line
-from skipseg.service.record import RequestRecord
-from skipseg.service.room import Room
+from skipseg.service.observing.record import RequestRecord
 from skipseg.service.segmentation import Segmenter, Wanted
+from skipseg.service.waiting.line import Line
+from skipseg.service.waiting.room import Room
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from skipseg.models.errors import UsageError
-from skipseg.service.listener import is_loopback, listen, url_of
+from skipseg.service.running.listener import is_loopback, listen, url_of
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1"])

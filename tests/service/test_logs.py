@@ -56,7 +56,7 @@ def test_a_request_id_of_the_client_is_kept_when_it_cannot_hold_a_name(client) -
 
 SPEAKS_PAST_PYTHON = """
 import ctypes, os, threading
-from skipseg.service.logs import announce, configure
+from skipseg.service.observing.logs import announce, configure
 configure("info")
 libc = ctypes.CDLL(None)
 libc.puts(b"Jane from C")

@@ -6,7 +6,7 @@ from servers import registry_without_shipped, serving
 
 from skipseg import __version__
 from skipseg.models.precision import choose_device
-from skipseg.service.readings import gpu_memory
+from skipseg.service.observing.readings import gpu_memory
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

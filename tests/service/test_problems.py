@@ -12,11 +12,11 @@ from servers import in_thread
 from skipseg.models import errors
 from skipseg.models.errors import SkipsegError
 from skipseg.service import problems, refusals
-from skipseg.service.logs import JsonLines
-from skipseg.service.metrics import Metrics
-from skipseg.service.observe import Observe
+from skipseg.service.observing.logs import JsonLines
+from skipseg.service.observing.metrics import Metrics
+from skipseg.service.observing.observe import Observe
+from skipseg.service.observing.traces import Traces
 from skipseg.service.problems import ANSWERS, answer_for
-from skipseg.service.traces import Traces
 
 FIELDS = {"title", "status", "detail", "code", "request_id"}
 

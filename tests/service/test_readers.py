@@ -15,11 +15,11 @@ from skipseg.models.inference.predictor import Predictor
 from skipseg.models.inference.whole import Whole
 from skipseg.models.inference.wishes import AS_PLANNED
 from skipseg.models.scans.limits import DEFAULT_LIMITS
-from skipseg.service.line import Line
-from skipseg.service.readers import CLEARLY, Readers, Size
-from skipseg.service.record import RequestRecord
-from skipseg.service.room import Room
+from skipseg.service.observing.record import RequestRecord
 from skipseg.service.segmentation import Segmenter, Wanted
+from skipseg.service.waiting.line import Line
+from skipseg.service.waiting.readers import CLEARLY, Readers, Size
+from skipseg.service.waiting.room import Room
 
 WAY = Way((4, 4, 4), 3, 2, 0.5)
 BACKEND, ANOTHER = (Eager(torch.nn.Identity(), torch.device("cpu"), "fp32") for _ in range(2))

@@ -24,10 +24,10 @@ from skipseg.models.errors import ModelUnknown, NotReady, QueueFull
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.registry import ModelVersion, Registry
 from skipseg.models.scans.reader import read_scan
-from skipseg.service import loading
 from skipseg.service.app import create_app
-from skipseg.service.loaded import LoadedModels
-from skipseg.service.loading import bytes_of
+from skipseg.service.resident import loading
+from skipseg.service.resident.loaded import LoadedModels
+from skipseg.service.resident.loading import bytes_of
 from skipseg.service.settings import Settings
 from skipseg.service.state import Server
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skipseg.service.residents import Residents
+from skipseg.service.resident.residents import Residents
 
 
 @pytest.fixture

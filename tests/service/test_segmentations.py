@@ -15,7 +15,7 @@ from scan_files import nifti, zipped
 from servers import skipseg
 
 from skipseg.models.inference.backends.eager import Eager
-from skipseg.service.record import STAGES
+from skipseg.service.observing.record import STAGES
 
 PATH = "/v1/segmentations"
 

@@ -23,10 +23,10 @@ from skipseg.service.dicom.listening.packing import Pack
 from skipseg.service.dicom.listening.records import Held, Ordered, Placing, Records
 from skipseg.service.dicom.listening.rulebook import Rulebook
 from skipseg.service.dicom.listening.rules import PatternTooSlow, Rule, Series
-from skipseg.service.disk import check_disk
 from skipseg.service.jobs.jobs import Jobs
 from skipseg.service.jobs.records import Job
-from skipseg.service.logs import NAME
+from skipseg.service.middleware.disk import check_disk
+from skipseg.service.observing.logs import NAME
 from skipseg.service.refusals import DiskFull
 from skipseg.service.store.uploads import CONTENT
 

@@ -20,7 +20,7 @@ from skipseg.service.dicom.listening.senders import Senders, tls_of
 from skipseg.service.dicom.listening.spool import Bounds, Spool
 from skipseg.service.dicom.listening.statuses import Status
 from skipseg.service.dicom.listening.transport import PDU_BYTES, SILENCE_S, Provider, Server
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 from skipseg.service.refusals import DiskFull
 from skipseg.service.settings import Settings
 

@@ -9,7 +9,7 @@ from skipseg.models.errors import SkipsegError, UsageError
 from skipseg.models.registry import Registry
 from skipseg.service.dicom.listening.rules import Rules
 from skipseg.service.dicom.nodes import Nodes, node_named
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 
 log = logging.getLogger(NAME)
 

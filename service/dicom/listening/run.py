@@ -17,7 +17,6 @@ from filelock import FileLock, Timeout
 from skipseg import __version__
 from skipseg.models.errors import JobUnknown, UsageError
 from skipseg.models.registry import Registry
-from skipseg.service import logs
 from skipseg.service.datasets.store import DatasetStore
 from skipseg.service.dicom.listening.counters import Counters
 from skipseg.service.dicom.listening.inbox import Inbox
@@ -28,6 +27,7 @@ from skipseg.service.dicom.listening.rulebook import Rulebook
 from skipseg.service.dicom.listening.senders import refuse_open
 from skipseg.service.dicom.listening.workers import WorkerWatch
 from skipseg.service.jobs.jobs import Jobs
+from skipseg.service.observing import logs
 from skipseg.service.retraining.preparing import Stores
 from skipseg.service.settings import Settings
 from skipseg.service.store.uploads import UploadStore

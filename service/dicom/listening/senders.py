@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from skipseg.models.errors import UsageError
-from skipseg.service.listener import is_loopback
+from skipseg.service.running.listener import is_loopback
 from skipseg.service.settings import Settings
 
 

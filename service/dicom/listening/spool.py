@@ -21,7 +21,7 @@ from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
 from pynetdicom.dsutils import create_file_meta
 
 from skipseg.service.dicom.listening.statuses import Status
-from skipseg.service.disk import check_disk
+from skipseg.service.middleware.disk import check_disk
 from skipseg.service.refusals import DiskFull
 
 PREAMBLE = bytes(128) + b"DICM"

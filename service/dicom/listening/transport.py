@@ -21,7 +21,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from skipseg.service.dicom.listening.spool import Bounds, Spool
-from skipseg.service.logs import NAME, without_message
+from skipseg.service.observing.logs import NAME, without_message
 
 log = logging.getLogger(NAME)
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from skipseg.service.jobs.ledger import Ledger
 from skipseg.service.jobs.roster import beats
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 
 log = logging.getLogger(NAME)
 

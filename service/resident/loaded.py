@@ -14,9 +14,9 @@ from skipseg.models.errors import ModelConflict, ModelUnknown, NotReady, UsageEr
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Mode
 from skipseg.models.registry import Registry
-from skipseg.service.loading import Loaded, Loader
-from skipseg.service.logs import NAME
-from skipseg.service.lookup import Lookup
+from skipseg.service.observing.logs import NAME
+from skipseg.service.resident.loading import Loaded, Loader
+from skipseg.service.resident.lookup import Lookup
 
 log = logging.getLogger(NAME)
 

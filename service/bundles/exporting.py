@@ -19,7 +19,7 @@ from skipseg.models.durable import forget_drafts
 from skipseg.models.errors import NotReady
 from skipseg.models.exports.formats import ExportFormat
 from skipseg.models.registry import ModelVersion
-from skipseg.service.other_process import in_other_process
+from skipseg.service.bundles.other_process import in_other_process
 
 DRAFT = ".exporting-"
 

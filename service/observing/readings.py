@@ -12,9 +12,9 @@ from prometheus_client.registry import Collector
 
 from skipseg import __version__
 from skipseg.models.inference.engine import Engine
-from skipseg.service.line import Line
-from skipseg.service.loaded import LoadedModels
-from skipseg.service.room import Room
+from skipseg.service.resident.loaded import LoadedModels
+from skipseg.service.waiting.line import Line
+from skipseg.service.waiting.room import Room
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 from prometheus_client.registry import Collector
 
-from skipseg.service.readings import JobCounts
-from skipseg.service.record import RequestRecord
+from skipseg.service.observing.readings import JobCounts
+from skipseg.service.observing.record import RequestRecord
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_1_0_0
 BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)

@@ -19,8 +19,8 @@ from starlette.types import Scope
 
 from skipseg import __version__
 from skipseg.models.errors import UsageError
-from skipseg.service.logs import NAME
-from skipseg.service.record import RequestRecord
+from skipseg.service.observing.logs import NAME
+from skipseg.service.observing.record import RequestRecord
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig

@@ -9,11 +9,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from skipseg.service.logs import NAME
-from skipseg.service.metrics import Metrics
+from skipseg.service.observing.logs import NAME
+from skipseg.service.observing.metrics import Metrics
+from skipseg.service.observing.record import RequestRecord, open_record
+from skipseg.service.observing.traces import Answered, Traces
 from skipseg.service.problems import CLIENT_GONE, internal_problem
-from skipseg.service.record import RequestRecord, open_record
-from skipseg.service.traces import Answered, Traces
 
 log = logging.getLogger(NAME)
 

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 from skipseg.service.problems import told
 from skipseg.service.refusals import DiskFull
 

@@ -18,8 +18,8 @@ from skipseg.models.errors import BundleError, ScanCorrupt, UsageError
 from skipseg.models.imports.monai_bundle import METADATA, as_bundle, is_monai_bundle
 from skipseg.models.registry import ModelVersion, Registry
 from skipseg.models.scans.archives import Archive, ArchiveLimits
-from skipseg.service.disk import disk_permitting
-from skipseg.service.other_process import in_other_process
+from skipseg.service.bundles.other_process import in_other_process
+from skipseg.service.middleware.disk import disk_permitting
 from skipseg.service.receiving import receive_file
 
 MOST_FILES = 10_000

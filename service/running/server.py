@@ -10,11 +10,11 @@ from contextlib import suppress
 import uvicorn
 
 from skipseg import __version__
-from skipseg.service import logs
 from skipseg.service.app import create_app
 from skipseg.service.keys.binding import refuse_unguarded
-from skipseg.service.listener import listen, url_of
-from skipseg.service.protocol import Protocol
+from skipseg.service.observing import logs
+from skipseg.service.running.listener import listen, url_of
+from skipseg.service.running.protocol import Protocol
 from skipseg.service.settings import Settings
 
 GRACE_S = 30  # for requests under way when the server is told to end

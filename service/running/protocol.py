@@ -8,7 +8,7 @@ import uuid
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from skipseg.service.logs import NAME
+from skipseg.service.observing.logs import NAME
 from skipseg.service.problems import MEDIA_TYPE
 from skipseg.service.schemas import Problem
 

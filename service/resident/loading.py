@@ -18,9 +18,9 @@ from skipseg.models.errors import NotReady, SkipsegError
 from skipseg.models.inference.predictor import Predictor, load_predictor
 from skipseg.models.precision import Mode
 from skipseg.models.registry import ModelVersion, Registry
-from skipseg.service.line import Line
-from skipseg.service.logs import NAME
-from skipseg.service.residents import Resident, Residents
+from skipseg.service.observing.logs import NAME
+from skipseg.service.resident.residents import Resident, Residents
+from skipseg.service.waiting.line import Line
 
 log = logging.getLogger(NAME)
 

@@ -1,0 +1,1 @@
+"""What stands before every request: how large it may be, which host it is meant for, room on the disk, headers."""

@@ -1,0 +1,1 @@
+"""What is known of every request and of the server: ids, stages, log lines, counters, traces."""
