@@ -1,6 +1,6 @@
 # `make demo` and `make test` need git, make and Python 3.11 or newer; they make the environment themselves.
 PYTHON ?= python3
-WORKERS ?= 0
+WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CONTAINERS := .venv/.containers
@@ -14,7 +14,7 @@ help:  ## what can be made
 demo: $(INSTALLED)  ## train on phantoms, serve, segment one over HTTP, write demo/ (no network, no data of yours)
 	$(BIN)/skipseg demo --minutes 2 --no-serve
 
-test: $(INSTALLED)  ## the fast tests; WORKERS=auto runs their files beside each other
+test: $(INSTALLED)  ## the fast tests; WORKERS=0 runs them one after the other
 	$(BIN)/pytest -m "not slow" --timeout 600 --numprocesses $(WORKERS) --dist loadfile --junitxml=build/tests.xml -o junit_family=xunit1
 
 test-slow: $(INSTALLED)  ## the tests that take minutes
