@@ -92,6 +92,7 @@ def _lifespan(server: Server, traces: Traces) -> Callable[[FastAPI], AbstractAsy
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         traces.start()
         server.models.start()
+        _prepare_routes(app)
         yield
         server.engine.close()
         server.sweeper.close()
@@ -99,3 +100,9 @@ def _lifespan(server: Server, traces: Traces) -> Callable[[FastAPI], AbstractAsy
         traces.close()
 
     return lifespan
+
+
+def _prepare_routes(app: FastAPI) -> None:
+    """FastAPI makes a route ready when a request is first held against it, which should not be a user's."""
+    for route in app.routes:
+        route.matches({"type": "http", "method": "GET", "path": "/no/route/has/this/path", "headers": []})

@@ -16,6 +16,7 @@ from skipseg.models.cleanup import cleaned
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.backends.choice import Choice, choose
 from skipseg.models.inference.backends.eager import Eager
+from skipseg.models.inference.backends.probe import probe
 from skipseg.models.inference.backends.uniform_tiles import UniformTiles
 from skipseg.models.inference.flight import Flight, Priority, Way, fly_alone
 from skipseg.models.inference.foresight import foresee
@@ -118,6 +119,11 @@ class Predictor:
             return [*found, *(make() for make in more)]
 
         return Flight(prepared.image, self.way(wishes), self.backend, sinks, priority, self._spare())
+
+    def rehearsal(self) -> Flight:
+        """A flight of one tile whose scores nobody needs: the first tile on a thread takes longer than later ones."""
+        channels, way = len(self.plan.channels), self.way()
+        return Flight(probe((channels, *way.tile))[0], way, self.backend, lambda: [Whole()])
 
     def finish(self, flight: Flight, source: Source) -> Mask:
         """What a flight arrives at, for a scan from ``source``: cleaned class indices turned to the labels' values."""

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 
 from skipseg.models.errors import ModelConflict, ModelUnknown, NotReady, UsageError
+from skipseg.models.inference.engine import Engine
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Mode
 from skipseg.models.registry import Registry
@@ -26,14 +27,22 @@ State = Literal["ready", "loading", "failed", "not loaded"]
 class LoadedModels:
     """The registry's models, of which as many are in memory as ``budget`` bytes allow.
 
-    A version that became live answers once it is loaded and warm; until then the one before it does.
+    A version that became live answers once it is loaded and warm, on ``engine`` too; until then the one before it does.
     """
 
-    def __init__(self, registry: Registry, device: torch.device, mode: Mode, budget: int, places: int = 16) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        device: torch.device,
+        mode: Mode,
+        budget: int,
+        places: int = 16,
+        engine: Engine | None = None,
+    ) -> None:
         self.registry = registry
         self.loading = True  # what was live when the server started
         self.device_label = _label(device)
-        self.loader = Loader(registry, device, mode, budget, places)
+        self.loader = Loader(registry, device, mode, budget, places, engine)
         self._lookup = Lookup(registry)
         self._live: dict[str, str] = {}  # name -> the version that the registry called live when asked last
         self._before: dict[str, str] = {}  # name -> the version that answered last

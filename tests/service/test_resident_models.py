@@ -21,6 +21,7 @@ from bundles import small_bundle, small_plan
 from servers import PATIENCE_S, in_thread, registry_without_shipped
 
 from skipseg.models.errors import ModelUnknown, NotReady, QueueFull
+from skipseg.models.inference.engine import Engine
 from skipseg.models.inference.predictor import Predictor
 from skipseg.models.registry import ModelVersion, Registry
 from skipseg.models.scans.reader import read_scan
@@ -260,11 +261,21 @@ class SlowSeconds(Registry):
         return found if found.version == 1 else Slow(found.name, found.version, found.folder, self.let)
 
 
-def loaded(registry: Registry, budget: int = 10**9, places: int = 16) -> LoadedModels:
-    models = LoadedModels(registry, torch.device("cpu"), "exact", budget, places)
+def loaded(registry: Registry, budget: int = 10**9, places: int = 16, engine: Engine | None = None) -> LoadedModels:
+    models = LoadedModels(registry, torch.device("cpu"), "exact", budget, places, engine)
     models.start()
     until(lambda: not models.loading)
     return models
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_version_is_ready_once_it_answered_on_the_engine_unless_the_server_ends(registry, ends) -> None:
+    engine = Engine()
+    if ends:
+        engine.close(wait=True)
+    assert len(loaded(registry, engine=engine).references()) == 1
+    assert engine.tiles_run == (0 if ends else 1)
+    engine.close()
 
 
 async def held(models: LoadedModels, reference: str) -> tuple[str, int]:
