@@ -91,8 +91,8 @@ def _lifespan(server: Server, traces: Traces) -> Callable[[FastAPI], AbstractAsy
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         traces.start()
-        server.models.start()
         _prepare_routes(app)
+        server.models.start()
         yield
         server.engine.close()
         server.sweeper.close()

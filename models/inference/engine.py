@@ -25,7 +25,7 @@ from skipseg.models.memory import ran_out
 
 FIRST_GUESS_S = 0.05  # of a tile, before one was run
 SMOOTHING = 0.2
-CHORES_S = 0.01  # those of a small scan take less, which is answered without waiting for tiles of others
+CHORES_S = 0.01  # since the last batch; a small scan's take less, so it is answered without waiting for others' tiles
 
 Result = TypeVar("Result")
 Share = tuple[Flight, Sequence[Tile]]
@@ -97,11 +97,11 @@ class Engine:
             del ordered  # or what has left would be held until somebody else comes
 
     def _step(self, ordered: Sequence[Flight]) -> None:
-        """A batch; or a chore of the first in order, but a batch of the others as often as chores took long enough."""
+        """A chore of the first in order, if it has one; but a batch of the others once chores took ``CHORES_S``."""
         first, others = ordered[0], [flight for flight in ordered if not flight.has_chores]
         if first.has_chores and not (others and self._chores_s > CHORES_S):
             first.served = began = perf_counter()
-            self._guarded(first, first.work)
+            self._guarded(first, partial(_work, first))
             self._chores_s += perf_counter() - began
         else:
             self._chores_s = 0.0
@@ -204,6 +204,12 @@ class Engine:
     def _note_pace(self, backend: Backend, seconds: float) -> None:
         before = self._pace.get(backend, seconds)
         self._pace[backend] = before + SMOOTHING * (seconds - before)
+
+
+def _work(flight: Flight) -> None:
+    """One chore, to its end."""
+    flight.work()
+    _wait_for(flight.backend.device)
 
 
 def _wait_for(device: torch.device) -> None:

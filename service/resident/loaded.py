@@ -27,7 +27,8 @@ State = Literal["ready", "loading", "failed", "not loaded"]
 class LoadedModels:
     """The registry's models, of which as many are in memory as ``budget`` bytes allow.
 
-    A version that became live answers once it is loaded and warm, on ``engine`` too; until then the one before it does.
+    A version that became live answers once it is loaded, and warm on the thread of ``engine``; until then the one
+    before it does.
     """
 
     def __init__(

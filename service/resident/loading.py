@@ -178,7 +178,8 @@ class Loader:
         """So that the first scan takes no longer than the next; that the answer is right was tested before."""
         if self._engine is not None:
             with suppress(CancelledError):  # the server ends
-                self._engine.fly(predictor.rehearsal()).exception()
+                if (error := self._engine.fly(predictor.rehearsal()).exception()) is not None:
+                    log.warning("rehearsal failed", extra={"fields": {"error": type(error).__name__}})
 
     def _take_room(self, load: Load, count: int) -> None:
         """Take bytes; those that must leave for it and are used still are waited for."""

@@ -23,6 +23,9 @@ CLEARLY = 0.5  # of another's bytes: a scan of fewer has less work
 READ_S_PER_BYTE = 1e-7  # as it was sent, rather too long than too short
 SOON_S, LATE_S = 0.5, 10.0  # reading takes something between these
 GLANCE_S = 0.05, 1.0  # how long it is waited at least and at most until what is left is asked for again
+KINDS = 100  # of scans, of which it is remembered what the last one needed
+
+Kind = tuple[Way, int]
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,9 @@ class Size:
     bytes: int
 
     @property
-    def magnitude(self) -> int:
-        """The same for scans of about the same bytes."""
-        return self.bytes.bit_length()
+    def kind(self) -> Kind:
+        """The same for scans of about the same bytes that are shown in one way."""
+        return self.way, self.bytes.bit_length()
 
     def goes_first(self, other: Size) -> bool:
         """Whether it has a claim to the device before another, once it is in flight."""
@@ -52,10 +55,11 @@ class Readers:
     def __init__(self, most: int, seconds_left: Callable[[Flight], float]) -> None:
         self.free = most
         self._seconds_left = seconds_left
-        self._expected: WeakKeyDictionary[Backend, dict[int, float]] = WeakKeyDictionary()
+        self._expected: WeakKeyDictionary[Backend, dict[Kind, float]] = WeakKeyDictionary()
         self._ahead: dict[Flight, Size] = {}
         self._reading: list[Size] = []
         self._waiting: dict[asyncio.Event, Size | None] = {}  # the longest first
+        self._held_back: set[asyncio.Event] = set()  # of those
 
     @asynccontextmanager
     async def turn(self, size: Size | None) -> AsyncIterator[None]:
@@ -77,7 +81,7 @@ class Readers:
         """A scan is in flight."""
         if size is not None:
             self._ahead[flight] = size
-            self._expected.setdefault(size.backend, {})[size.magnitude] = self._seconds_left(flight)
+            self._note(size, self._seconds_left(flight))
             self._wake()
         try:
             yield
@@ -94,31 +98,39 @@ class Readers:
     def _expected_s(self, size: Size) -> float:
         """Seconds that a scan which is being read will need of the device: as the last of about its bytes did.
 
-        For ever, if there was none: it is waited for until it is in flight, and told.
+        Infinite if there was none: others wait until it is in flight, and what it needs is known.
         """
-        return self._expected.get(size.backend, {}).get(size.magnitude, inf)
+        return self._expected.get(size.backend, {}).get(size.kind, inf)
+
+    def _note(self, size: Size, seconds: float) -> None:
+        known = self._expected.setdefault(size.backend, {})
+        known.pop(size.kind, None)
+        known[size.kind] = seconds
+        if len(known) > KINDS:  # ways are as many as there are overlaps that somebody may ask for
+            del known[next(iter(known))]
 
     async def _wait_for_turn(self, size: Size | None) -> None:
-        """One that was held back once keeps its place behind those of its kind that came before it."""
-        changed, held_back = asyncio.Event(), False
+        """Those that were held back once keep their places before those of their kind that came later."""
+        changed = asyncio.Event()
         self._waiting[changed] = size
         try:
-            while (
-                (early := self.early_s(size) if size else 0.0) or not self.free or (held_back and self._later(changed))
-            ):
-                held_back = held_back or early > 0
+            while (early := self.early_s(size) if size else 0.0) or not self.free or self._later(changed):
+                if early:
+                    self._held_back.add(changed)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_glance(early) if held_back else None):
+                    async with asyncio.timeout(_glance(early) if changed in self._held_back else None):
                         await changed.wait()
                 changed.clear()
         finally:
             del self._waiting[changed]
+            self._held_back.discard(changed)
             self._wake()
 
     def _later(self, one: asyncio.Event) -> bool:
-        """Whether somebody who goes first has waited for longer."""
+        """Whether somebody who goes first was held back, and has waited for longer."""
         size = self._waiting[one]
-        firsts = [self._waiting[other] for other in takewhile(lambda other: other is not one, self._waiting)]
+        before = takewhile(lambda other: other is not one, self._waiting)
+        firsts = [self._waiting[other] for other in before if other in self._held_back]
         return size is not None and any(first is not None and first.goes_first(size) for first in firsts)
 
     def _wake(self) -> None:

@@ -147,6 +147,25 @@ def test_those_that_wait_are_passed_by_small_ones_and_go_when_the_one_ahead_is_a
     assert waits.free == 1
 
 
+def test_who_comes_when_the_device_is_free_does_not_pass_those_that_were_held_back() -> None:
+    ahead = flight()
+    left = {ahead: 60.0}
+    waits, told, free = readers(1, left), list[str](), events("first", "second")
+    for event in free.values():
+        event.set()
+
+    async def ask() -> None:
+        with waits.ahead(ahead, LARGE):
+            first = asyncio.create_task(read(waits, "first", LARGE, free, told))
+            await asyncio.sleep(0.01)
+            left[ahead] = 0.0  # which nobody is told
+            second = asyncio.create_task(read(waits, "second", LARGE, free, told))
+            await asyncio.wait_for(asyncio.gather(first, second), 30)
+
+    asyncio.run(ask())
+    assert told == ["first", "second"]
+
+
 class Waits(torch.nn.Module):
     """A network that answers nothing until it may."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from skipseg.models.inference.backends.eager import Eager
-from skipseg.models.inference.engine import CHORES_S, Engine
+from skipseg.models.inference.engine import Engine
 from skipseg.models.inference.fairness import STARVING_S, in_turn
 from skipseg.models.inference.flight import Flight, Way, fly_alone
 from skipseg.models.inference.whole import Whole
@@ -121,10 +121,13 @@ class Chores(Whole):
         yield from super().take(slab)
 
 
-@pytest.mark.parametrize(("seconds", "others_run"), [(0.0, 0), (2 * CHORES_S, 2)])
-def test_short_chores_are_done_at_once_and_long_ones_let_others_on_to_the_device(engine, seconds, others_run) -> None:
+@pytest.mark.parametrize(("short", "others_run"), [(60.0, 0), (0.001, 2)])
+def test_short_chores_are_done_at_once_and_long_ones_let_others_on_to_the_device(
+    engine, monkeypatch, short, others_run
+) -> None:
+    monkeypatch.setattr("skipseg.models.inference.engine.CHORES_S", short)
     network = Watched()
-    backend, chores = Eager(network, CPU, "fp32"), Chores(network, seconds)
+    backend, chores = Eager(network, CPU, "fp32"), Chores(network, seconds=0.002)
     small = Flight(torch.full((2, 4, 4, 4), 2.0), WAY, backend, lambda: [chores])
     for answer in behind_a_gate(engine, network, [flight_on(backend, 1, side=16), small]):
         scores(answer)
