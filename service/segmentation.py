@@ -47,6 +47,7 @@ class WrittenMask:
     content: bytes
     media_type: str
     suffix: str
+    backend: str  # what ran the network
     beside: tuple[Part, ...] = ()
     series: str = ""  # of DICOM: the UID of what was read
     notes: tuple[str, ...] = ()  # how the scan was read, and what the file lacks
@@ -180,7 +181,9 @@ class _Way:
             maps = self.predictor.maps(flight, source)
             beside += [Part(one.name, encode_map(coarse(one)), form.media_type, SUFFIX) for one in maps]
         file, media_type, suffix = mask_file(mask, name), MASK_FORMATS[name].media_type, mask_suffix(mask, name)
-        return WrittenMask(file.content, media_type, suffix, tuple(beside), source.series, file.notes)
+        return WrittenMask(
+            file.content, media_type, suffix, self.predictor.told(flight), tuple(beside), source.series, file.notes
+        )
 
     def _judged(self, mask: Mask, flight: Flight) -> Mask:
         doubt = next(sink for sink in flight.sinks if isinstance(sink, Doubt))

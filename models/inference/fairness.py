@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from skipseg.models.inference.flight import Flight
 
 GUARANTEE = 10  # of so many turns one goes to a scan that starves, if there is one
-STARVING_S = 30.0  # without a turn
+STARVING_S = 30.0  # after which nothing may pass a scan for good
 
 RANKS = {"interactive": 0, "batch": 1}
 
@@ -19,10 +19,11 @@ def in_turn(flights: Sequence[Flight], turn: int, now: float, seconds_left: Seco
 
     People before batch jobs; among them the shortest remaining work first, which gives the lowest mean time to an
     answer (Schrage 1968) and lets a small scan overtake large ones. So that none waits for ever, every tenth turn goes
-    to the one that was served longest ago, if that was half a minute ago.
+    to the one that was served longest ago, of those that were asked for half a minute ago or more.
     """
     ordered = sorted(flights, key=lambda flight: (RANKS[flight.priority], seconds_left(flight), flight.asked))
-    longest = min(ordered, key=lambda flight: flight.served)
-    if turn % GUARANTEE == 0 and now - longest.served > STARVING_S:
+    starving = [flight for flight in ordered if now - flight.asked > STARVING_S]
+    if turn % GUARANTEE == 0 and starving:
+        longest = min(starving, key=lambda flight: flight.served)
         ordered = [longest, *(flight for flight in ordered if flight is not longest)]
     return ordered

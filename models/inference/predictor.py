@@ -86,11 +86,14 @@ class Predictor:
         """How scans are shown to the network; raises as ``Wishes.way_for`` does."""
         return wishes.way_for(self.plan, self.overlap)
 
-    def told(self, wishes: Wishes = AS_PLANNED) -> str:
-        """What runs the network, for the record of a mask, such as ``openvino bf16, overlap 0``."""
-        overlap = self.way(wishes).overlap
-        backend = str(self.choice or f"{self.backend.name} {self.backend.precision}")
-        return backend if overlap == self.plan.overlap else f"{backend}, overlap {overlap:g}"
+    def told(self, flight: Flight) -> str:
+        """What ran a flight, for the record of its mask, such as ``openvino bf16, overlap 0``.
+
+        It may have gone to the processor when memory ran out.
+        """
+        backend, overlap = flight.backend, flight.way.overlap
+        chosen = str(self.choice) if self.choice and backend is self.backend else f"{backend.name} {backend.precision}"
+        return chosen if overlap == self.plan.overlap else f"{chosen}, overlap {overlap:g}"
 
     def foresee(self, placement: Placement, wishes: Wishes = AS_PLANNED) -> int:
         """Bytes that a scan with this placement holds at most on its way; raises as ``flight`` does."""
@@ -120,9 +123,9 @@ class Predictor:
 
         return Flight(prepared.image, self.way(wishes), self.backend, sinks, priority, self._spare())
 
-    def rehearsal(self) -> Flight:
+    def rehearsal(self, wishes: Wishes = AS_PLANNED) -> Flight:
         """A flight of one tile whose scores nobody needs: the first tile on a thread takes longer than later ones."""
-        channels, way = len(self.plan.channels), self.way()
+        channels, way = len(self.plan.channels), self.way(wishes)
         return Flight(probe((channels, *way.tile))[0], way, self.backend, lambda: [Whole()])
 
     def finish(self, flight: Flight, source: Source) -> Mask:

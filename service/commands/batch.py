@@ -134,7 +134,7 @@ class Batch:
             model=self.model,
             mask=str(path.relative_to(self.out)),
             format=self.format or "",
-            backend=self.predictor.told(self.wishes),
+            backend=self.predictor.told(departed.flight),
             sha256=departed.sha256,
             seconds=round(seconds, 3),
             shape="x".join(map(str, mask.geometry.shape)),

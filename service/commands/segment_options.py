@@ -24,7 +24,10 @@ Tta = Annotated[
 ]
 Overlap = Annotated[
     float | None,
-    typer.Option(help="Share of a tile that its neighbour covers again. Default: the plan's.", rich_help_panel=HOW),
+    typer.Option(
+        help="Share of a tile that its neighbour covers again. Default: the plan's, or what the model proves.",
+        rich_help_panel=HOW,
+    ),
 ]
 RoiText = Annotated[
     str | None,

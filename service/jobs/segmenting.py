@@ -184,7 +184,7 @@ class Segmenting:
             mask_sha256=file.sha256,
             sha256=departed.sha256,
             weights_sha256=manifest.weights_sha256,
-            backend=predictor.told(crew.wishes),
+            backend=predictor.told(departed.flight),
             seconds=round(perf_counter() - departed.began, 3),
             shape=tuple(mask.geometry.shape),
             spacing_mm=None if volumes is None else tuple(float(mm) for mm in mask.geometry.spacing),

@@ -77,7 +77,7 @@ def _chosen(loaded: Loaded) -> LoadedModel:
         bytes=loaded.bytes,
         backend=choice.backend,
         precision=choice.precision,
-        batch=choice.batch,
+        batch=loaded.predictor.backend.batch,
         overlap=loaded.predictor.way().overlap,
         difference=choice.difference,
         reason=choice.reason,

@@ -155,17 +155,16 @@ async def segment(
             record.stages.add("queue", perf_counter() - asked)
             record.model = loaded.version.reference
             mask = await server.segmenter.segment(scans, loaded.predictor, wishes, wanted, record, choice)
-            backend = loaded.predictor.told(wishes)
-        return _as_response(mask, record.model, backend, record.stages.header())
+        return _as_response(mask, record.model, record.stages.header())
 
     async with uploaded_scans(request, server.settings.limits) as scans:
         return await unless_gone(request, segmented)
 
 
-def _as_response(mask: WrittenMask, reference: str, backend: str, timing: str) -> Response:
+def _as_response(mask: WrittenMask, reference: str, timing: str) -> Response:
     headers = {
         "X-Skipseg-Model": reference,
-        "X-Skipseg-Backend": backend,
+        "X-Skipseg-Backend": mask.backend,
         "Server-Timing": timing,
         "Content-Disposition": f'attachment; filename="mask{mask.suffix}"',
     }

@@ -212,6 +212,23 @@ class TooLarge(Eager):
         return torch.empty(1 << 60)
 
 
+def test_a_scan_that_another_device_has_no_room_for_is_answered_by_the_processor_and_says_so(lonely, scan) -> None:
+    def mask_and_backend() -> tuple[np.ndarray, str]:
+        answer = lonely.client.post("/v1/segmentations", files={"scan": scan})
+        assert answer.status_code == 200, answer.text
+        mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(answer.content))
+        return np.asarray(mask.dataobj), answer.headers["X-Skipseg-Backend"]
+
+    predictor = lonely.server.models.answering("small").predictor
+    usual, backend = mask_and_backend()[0], predictor.backend
+    predictor.backend = TooLarge(predictor.bundle.network(), torch.device("meta"), "bf16")
+    moved, told = mask_and_backend()
+    predictor.backend = backend
+    assert told == "torch fp32"
+    assert np.mean(moved == usual) > 0.99
+    assert lonely.server.segmenter.room.held == 0
+
+
 def test_a_scan_that_memory_does_not_suffice_for_is_refused_and_the_server_goes_on(lonely, scan) -> None:
     predictor = lonely.server.models.answering("small").predictor
     backend = predictor.backend

@@ -89,8 +89,8 @@ def test_fast_takes_what_is_proven_and_exact_and_mirrored_views_the_plans(bundle
     fast, exact = (load_predictor(tuned, CPU, mode) for mode in ("fast", "exact"))
     assert [one.way().overlap for one in (fast, exact, load_predictor(bundle, CPU, "fast"))] == [0, 0.5, 0.5]
     assert fast.way(Wishes(overlap=0.3)).overlap == 0.3
-    assert fast.told().endswith(", overlap 0")
-    assert "overlap" not in exact.told() + fast.told(Wishes(overlap=0.5))
+    assert fast.told(fast.rehearsal()).endswith(", overlap 0")
+    assert "overlap" not in exact.told(exact.rehearsal()) + fast.told(fast.rehearsal(Wishes(overlap=0.5)))
     assert "did not learn from" in fast.choice.reason
     mirrored = tuned.manifest.model_copy(update={"plan": small_plan(classes=2, mirrored_axes=(0,))})
     assert Predictor(type(tuned)(tuned.folder, mirrored), "cpu", overlap=0).way(Wishes(tta=True)).overlap == 0.5
