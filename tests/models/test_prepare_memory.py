@@ -27,7 +27,7 @@ def scan(side):
 
 plan = small_plan(crop_to_content=sys.argv[1] == "cropped")
 prepare(scan(16), plan)
-volume = scan(224)
+volume = scan(320)  # 131 MB: some 20 MB that do not depend on the scan must not decide
 idle = peak()
 prepare(volume, plan)
 print((peak() - idle) / volume.voxels.nbytes)
