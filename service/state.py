@@ -56,7 +56,7 @@ def open_server(settings: Settings) -> Server:
     engine = Engine()
     line = Line(settings.queue_size, engine.seconds_left)
     model_memory = settings.model_memory or free_bytes(device) // 2
-    models = LoadedModels(registry, device, settings.precision, model_memory, settings.queue_size, engine)
+    models = LoadedModels(registry, device, settings.precision, model_memory, engine, settings.queue_size)
     room = Room(settings.scan_memory or _half_of_what_is_free(device))
     segmenter = Segmenter(engine, line, room, settings.threads, settings.limits)
     metrics = Metrics(ServerReadings(engine, line, room, models, device))

@@ -100,7 +100,7 @@ class Engine:
         """A chore of the first in order, if it has one; but a batch of the others once chores took ``CHORES_S``."""
         first, others = ordered[0], [flight for flight in ordered if not flight.has_chores]
         if first.has_chores and not (others and self._chores_s > CHORES_S):
-            first.served = began = perf_counter()
+            began = perf_counter()
             self._guarded(first, partial(_work, first))
             self._chores_s += perf_counter() - began
         else:
@@ -164,7 +164,6 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the thread that everybody needs
             return error.with_traceback(None) if ran_out(error) else error  # its frames hold what ran it out
         for flight, tiles in shares:
-            flight.served = perf_counter()
             self._guarded(flight, partial(flight.add, tiles, next(answers)))
         self.tiles_run += len(inputs)
         self._note_pace(backend, (perf_counter() - began) / len(inputs))

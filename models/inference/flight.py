@@ -62,7 +62,6 @@ class Flight:
         self._image, self._make_sinks = image, sinks
         self.asked = perf_counter()
         self.began = self.ended = self.asked  # when its first tile was taken, and when its last scores had left
-        self.served = self.asked  # when it had the device last
         self.restart(backend)
 
     def restart(self, backend: Backend) -> None:

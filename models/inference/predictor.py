@@ -123,9 +123,9 @@ class Predictor:
 
         return Flight(prepared.image, self.way(wishes), self.backend, sinks, priority, self._spare())
 
-    def rehearsal(self, wishes: Wishes = AS_PLANNED) -> Flight:
+    def rehearsal(self) -> Flight:
         """A flight of one tile whose scores nobody needs: the first tile on a thread takes longer than later ones."""
-        channels, way = len(self.plan.channels), self.way(wishes)
+        channels, way = len(self.plan.channels), self.way()
         return Flight(probe((channels, *way.tile))[0], way, self.backend, lambda: [Whole()])
 
     def finish(self, flight: Flight, source: Source) -> Mask:

@@ -24,7 +24,7 @@ from skipseg.service.bench.subject import made_up_scan
 BOUNDARY = "skipseg-bench-9b2f61d4"
 PATIENCE_S = 3600
 KEPT_S = 2.0  # servers drop connections that are idle for longer, uvicorn after 5 s
-BETWEEN_PROBES_S = 0.1  # 45 of each kind a second took a sixth of two cores from both servers
+BETWEEN_PROBES_S = 0.1  # every 20 ms they took a sixth of two cores from our server
 
 
 class Client:

@@ -37,13 +37,13 @@ class LoadedModels:
         device: torch.device,
         mode: Mode,
         budget: int,
+        engine: Engine,
         places: int = 16,
-        engine: Engine | None = None,
     ) -> None:
         self.registry = registry
         self.loading = True  # what was live when the server started
         self.device_label = _label(device)
-        self.loader = Loader(registry, device, mode, budget, places, engine)
+        self.loader = Loader(registry, device, mode, budget, engine, places)
         self._lookup = Lookup(registry)
         self._live: dict[str, str] = {}  # name -> the version that the registry called live when asked last
         self._before: dict[str, str] = {}  # name -> the version that answered last

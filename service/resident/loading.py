@@ -74,7 +74,7 @@ class Loader:
     """
 
     def __init__(
-        self, registry: Registry, device: torch.device, mode: Mode, budget: int, places: int, engine: Engine | None
+        self, registry: Registry, device: torch.device, mode: Mode, budget: int, engine: Engine, places: int
     ) -> None:
         self.registry, self.device, self.mode, self._engine = registry, device, mode, engine
         self._residents: Residents[Future[Loaded]] = Residents(budget)
@@ -176,10 +176,9 @@ class Loader:
 
     def _rehearse(self, predictor: Predictor) -> None:
         """So that the first scan takes no longer than the next; that the answer is right was tested before."""
-        if self._engine is not None:
-            with suppress(CancelledError):  # the server ends
-                if (error := self._engine.fly(predictor.rehearsal()).exception()) is not None:
-                    log.warning("rehearsal failed", extra={"fields": {"error": type(error).__name__}})
+        with suppress(CancelledError):  # the server ends
+            if (error := self._engine.fly(predictor.rehearsal()).exception()) is not None:
+                log.warning("rehearsal failed", extra={"fields": {"error": type(error).__name__}})
 
     def _take_room(self, load: Load, count: int) -> None:
         """Take bytes; those that must leave for it and are used still are waited for."""

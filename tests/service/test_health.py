@@ -10,6 +10,7 @@ from bundles import small_bundle
 from servers import registry_without_shipped, serving
 
 from skipseg import __version__
+from skipseg.models.inference.engine import Engine
 from skipseg.models.registry import Registry
 from skipseg.service.resident.loaded import LoadedModels
 
@@ -64,7 +65,7 @@ def test_a_model_that_fails_in_an_unforeseen_way_is_named_and_the_others_load(tm
     registry = registry_without_shipped(tmp_path)
     for name in ("good", "odd", "zealous"):
         registry.add(small_bundle(tmp_path / name, name=name).folder)
-    models = LoadedModels(Capricious(registry.root), torch.device("cpu"), "fast", 10**9)
+    models = LoadedModels(Capricious(registry.root), torch.device("cpu"), "fast", 10**9, Engine())
     models.start()
     while models.loading:
         time.sleep(0.01)

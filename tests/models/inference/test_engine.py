@@ -142,11 +142,17 @@ def test_a_flood_of_small_scans_does_not_starve_a_large_one() -> None:
         now = began + 0.1 * turn
         small.asked = now  # the next of many
         leader = in_turn([small, large], turn, now, lambda one: float(one.tiles_left))[0]
-        leader.served = now
         leaders.append(leader)
     waited = int(10 * STARVING_S)
     assert large not in leaders[:waited]
     assert leaders[waited:].count(large) >= (1000 - waited) // GUARANTEE - 1
+
+
+def test_equal_scans_are_served_one_after_the_other_however_long_that_takes() -> None:
+    backend = Eager(Watched(), CPU, "fp32")
+    first, second, third = (flight_on(backend, value, side=16) for value in (1, 2, 3))
+    late = first.asked + 2 * STARVING_S
+    assert {in_turn([third, second, first], turn, late, lambda one: 1.0)[0] for turn in range(100)} == {first}
 
 
 def test_people_go_before_batch_jobs() -> None:

@@ -262,7 +262,7 @@ class SlowSeconds(Registry):
 
 
 def loaded(registry: Registry, budget: int = 10**9, places: int = 16, engine: Engine | None = None) -> LoadedModels:
-    models = LoadedModels(registry, torch.device("cpu"), "exact", budget, places, engine)
+    models = LoadedModels(registry, torch.device("cpu"), "exact", budget, engine or Engine(), places)
     models.start()
     until(lambda: not models.loading)
     return models
