@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
-from dicom_senders import MadeUp, needs_dcmtk, storescu
+from dicom_senders import MadeUp, needs_dcmtk, storescu, until
 
 from skipseg.models.errors import UsageError
 from skipseg.service.dicom.listening.senders import tls_of
@@ -24,7 +24,7 @@ def test_who_speaks_tls_may_send_and_who_does_not_may_not(listener, tmp_path, au
     with_tls = storescu(parts.port, *paths, more=("+tla", "+cf", str(authority.cert)))
     assert with_tls.returncode == 0, with_tls.stderr
     assert storescu(parts.port, *paths, more=("-to", "10")).returncode != 0
-    assert parts.refused("tls") == 1
+    until(lambda: parts.refused("tls") == 1)
 
 
 def test_where_certificates_are_asked_for_a_sender_without_one_is_refused(listener, tmp_path, authority) -> None:
@@ -40,7 +40,7 @@ def test_where_certificates_are_asked_for_a_sender_without_one_is_refused(listen
     theirs = storescu(parts.port, *paths, more=("+tls", str(other_key), str(other_cert), *trust))
     assert theirs.returncode != 0
     assert list(parts.rounds.inbox.root.rglob("*.dcm")) == kept
-    assert parts.refused("tls") == 2
+    until(lambda: parts.refused("tls") == 2)
 
 
 def test_a_sender_that_never_shakes_hands_keeps_nobody_waiting(listener, tmp_path, authority) -> None:
