@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from concurrent.futures import CancelledError
 
 import pytest
@@ -195,13 +196,17 @@ def test_a_cancelled_scan_frees_its_tiles(engine) -> None:
     network = Watched()
     backend = Eager(network, CPU, "fp32")
     network.gate.clear()
-    stays, leaves = engine.fly(flight_on(backend, 1)), engine.fly(flight_on(backend, 2, side=16))
+    given_up = flight_on(backend, 2, side=16)
+    stays, leaves = engine.fly(flight_on(backend, 1)), engine.fly(given_up)
+    held = weakref.ref(given_up)
+    del given_up
     assert leaves.cancel()
     network.gate.set()
     scores(stays)
     scores(engine.fly(flight_on(backend, 3)))
     assert sum(batch.count(2) for batch in network.batches) <= 1
     assert engine.in_flight == 0
+    assert held() is None  # at once, and not when somebody looks for cycles
 
 
 def test_closing_answers_everybody() -> None:
