@@ -18,7 +18,7 @@ RED, CYAN = (242, 61, 61), (61, 242, 242)  # of Anterior and Posterior
 def told(server: RunningServer, scan: Path, format: str) -> httpx.Response:
     query = {"model": "hippocampus", "format": format}
     files = {"scan": scan.read_bytes()}
-    return httpx.post(f"{server.url}/v1/segmentations", params=query, files=files, timeout=60)
+    return server.post("/v1/segmentations", params=query, files=files)
 
 
 def rows_of(page, table: str) -> dict[str, list[str]]:
