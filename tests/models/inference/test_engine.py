@@ -185,9 +185,14 @@ def test_what_does_not_fit_at_all_begins_anew_on_the_spare_backend(engine) -> No
     network = Watched(most=0)
     moved = flight(network, 7, side=7, spare=lambda: Eager(nn.Identity(), CPU, "fp32"))
     torch.testing.assert_close(scores(engine.fly(moved)), torch.full((2, 7, 7, 7), 7.0))
+    homeless = flight(network, 7)
+    held = weakref.ref(homeless)
+    answer = engine.fly(homeless)
+    del homeless
     with pytest.raises(torch.OutOfMemoryError) as failure:
-        scores(engine.fly(flight(network, 7)))
+        scores(answer)
     assert ran_out(failure.value)
+    assert held() is None  # the error, which is still there, holds nothing of it
     network.most = 1
     assert (scores(engine.fly(flight(network, 3))) == 3).all()
 
