@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from skipseg.service.commands.options import DataFolder
+from skipseg.service.running.priority import give_way
+
+BEHIND = 10  # steps of ``nice`` behind the server, whose answers somebody waits for
 
 
 def worker(
@@ -15,6 +18,8 @@ def worker(
     supervised: Annotated[bool, typer.Option(hidden=True, help="End with standard input.")] = False,
 ) -> None:
     """Work on the jobs of a server, beside the workers that it has itself; one for each device is enough."""
+    if supervised:
+        give_way(BEHIND)  # before there are threads, which have a priority of their own
     from skipseg.service.jobs.worker import work
     from skipseg.service.observing import logs
     from skipseg.service.settings import load_settings

@@ -31,6 +31,7 @@ from skipseg.service.retraining.tasks import (
     Share,
     TrainTask,
 )
+from skipseg.service.running.priority import give_way
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "can't start new thread", "bad_alloc")
 PLANNED = 0.6  # of the memory allowed: what a plan may count on, beside the libraries and the cases that are cached
@@ -124,12 +125,9 @@ def _be_modest(share: Share) -> int:
     """The lowest priority, and a bound on memory; gives that bound in bytes.
 
     The bound is on data segments and private mappings (RLIMIT_DATA), as one on addresses (RLIMIT_AS) also counts what
-    CUDA only reserves. Processes of one session are a group to the Linux scheduler, with a priority of its own.
+    CUDA only reserves.
     """
-    with suppress(OSError, AttributeError):
-        os.nice(share.nice)
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(share.nice))
+    give_way(share.nice)
     import torch
 
     import skipseg.training.pipeline  # noqa: F401 - libraries may spin for ever where they find no memory as they load

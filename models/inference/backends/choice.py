@@ -41,6 +41,7 @@ class Choice:
 class Yardstick:
     """What the reference answered for the probe, and how long it took."""
 
+    reference: Backend
     tiles: Tensor
     logits: Tensor
     seconds: float  # a tile
@@ -48,7 +49,11 @@ class Yardstick:
     @classmethod
     def of(cls, reference: Backend, tiles: Tensor) -> Yardstick:
         each = [answered(reference, tile[None]) for tile in tiles]
-        return cls(tiles, torch.cat([logits for logits, _ in each]), min(seconds for _, seconds in each))
+        return cls(reference, tiles, torch.cat([logits for logits, _ in each]), min(seconds for _, seconds in each))
+
+    def again(self) -> Yardstick:
+        """Measured anew."""
+        return Yardstick.of(self.reference, self.tiles)
 
 
 def choose(network: nn.Module, plan: Plan, device: torch.device, mode: Mode) -> tuple[Backend, Choice]:
@@ -79,20 +84,32 @@ def choose(network: nn.Module, plan: Plan, device: torch.device, mode: Mode) -> 
 
 
 def judge(backend: Backend, yardstick: Yardstick) -> tuple[float, str]:
-    """How far a backend lies off, and what speaks for it; raises ``Unusable`` with what speaks against it."""
+    """How far a backend lies off, and what speaks for it; raises ``Unusable`` with what speaks against it.
+
+    What seems slower is heard twice: a server that starts on a busy machine must not be slow from then on.
+    """
     name = f"{backend.name} in {backend.precision}"
+    apart, seconds = _compared(backend, yardstick)
+    if seconds > SLACK * yardstick.seconds:
+        yardstick = yardstick.again()
+        apart, seconds = _compared(backend, yardstick)
+    times = f"{_milliseconds(seconds)} ms a tile, torch in fp32 {_milliseconds(yardstick.seconds)}"
+    if not apart <= TOLERANCE[backend.precision]:
+        raise Unusable(f"{name} lies {apart:.2%} off torch in fp32, of {TOLERANCE[backend.precision]:.1%} allowed")
+    if seconds > SLACK * yardstick.seconds:
+        raise Unusable(f"{name} is slower: {times}")
+    return apart, f"{name} takes {times}; its logits lie {apart:.2%} off"
+
+
+def _compared(backend: Backend, yardstick: Yardstick) -> tuple[float, float]:
+    """How far its logits lie off at most, alone and in a whole batch, and the seconds that it takes for a tile."""
     apart, seconds = 0.0, 0.0
     for count in sorted({1, backend.batch}):
         which = torch.arange(count) % len(yardstick.tiles)
         logits, seconds = answered(backend, yardstick.tiles[which])
         each = zip(logits.split(1), which, strict=True)
         apart = max(apart, *(difference(one, yardstick.logits[at][None]) for one, at in each))
-    times = f"{_milliseconds(seconds / backend.batch)} ms a tile, torch in fp32 {_milliseconds(yardstick.seconds)}"
-    if not apart <= TOLERANCE[backend.precision]:
-        raise Unusable(f"{name} lies {apart:.2%} off torch in fp32, of {TOLERANCE[backend.precision]:.1%} allowed")
-    if seconds / backend.batch > SLACK * yardstick.seconds:
-        raise Unusable(f"{name} is slower: {times}")
-    return apart, f"{name} takes {times}; its logits lie {apart:.2%} off"
+    return apart, seconds / backend.batch
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """The choice: the fastest that can be trusted, and words that say why."""
 
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,10 +124,28 @@ def test_tiles_that_change_each_others_answers_are_noticed():
         judge(Eager(Leaking(), CPU, "fp32", batch=2), yardstick)
 
 
+class Sluggish(nn.Module):
+    """Answers after so many seconds, the last of them again and again."""
+
+    def __init__(self, *seconds):
+        super().__init__()
+        self.seconds = list(seconds)
+
+    def forward(self, tiles):
+        time.sleep(self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0])
+        return torch.cat([tiles, -tiles], 1)
+
+
 def test_what_is_slower_is_not_taken():
-    yardstick = replace(endless(untrained()), seconds=0.0)
+    yardstick = Yardstick.of(Eager(Sluggish(0.05), CPU, "fp32"), TILE)
     with pytest.raises(Unusable, match="is slower"):
-        judge(Eager(untrained(), CPU, "fp32"), yardstick)
+        judge(Eager(Sluggish(0.4), CPU, "fp32"), yardstick)
+
+
+def test_what_was_slow_for_a_moment_is_taken():
+    yardstick = Yardstick.of(Eager(Sluggish(0.1), CPU, "fp32"), TILE)
+    _, merits = judge(Eager(Sluggish(0.4, 0.4, 0.01), CPU, "fp32"), yardstick)
+    assert "its logits lie 0.00% off" in merits
 
 
 def test_a_graph_without_a_gpu_is_refused():

@@ -1,0 +1,29 @@
+"""Who gives way to whom on a processor."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jobs import until
+from servers import PATIENCE_S, environment
+
+LOWEST = 19
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sessions have a priority on Linux alone")
+def test_the_servers_own_worker_gives_way_to_those_who_wait(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    command = [sys.executable, "-m", "skipseg", "worker", "--supervised", "--data", str(tmp_path)]
+    begun = {"stdin": subprocess.PIPE, "env": environment({}), "start_new_session": True}
+    with log.open("wb") as lines, subprocess.Popen(command, stderr=lines, **begun) as worker:
+        until(lambda: "worker ready" in log.read_text(), within=PATIENCE_S)
+        threads = os.listdir(f"/proc/{worker.pid}/task")
+        priorities = {os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in threads}
+        session = Path(f"/proc/{worker.pid}/autogroup")  # missing where the system has no such groups
+        told = session.read_text().split()[-1] if session.exists() else "10"
+        worker.stdin.close()
+        assert worker.wait(PATIENCE_S) == 0
+    assert priorities == {min(os.getpriority(os.PRIO_PROCESS, 0) + 10, LOWEST)}
+    assert told == "10"
