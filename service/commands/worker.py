@@ -9,7 +9,7 @@ import typer
 from skipseg.service.commands.options import DataFolder
 from skipseg.service.running.priority import give_way
 
-BEHIND = 10  # steps of ``nice`` behind the server, whose answers somebody waits for
+BEHIND = 10  # of ``nice``: the server goes first, whose answers somebody waits for
 
 
 def worker(
@@ -19,7 +19,7 @@ def worker(
 ) -> None:
     """Work on the jobs of a server, beside the workers that it has itself; one for each device is enough."""
     if supervised:
-        give_way(BEHIND)  # before there are threads, which have a priority of their own
+        give_way(BEHIND)
     from skipseg.service.jobs.worker import work
     from skipseg.service.observing import logs
     from skipseg.service.settings import load_settings

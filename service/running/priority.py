@@ -9,12 +9,13 @@ from pathlib import Path
 SESSION = Path("/proc/self/autogroup")  # on Linux; see sched(7)
 
 
-def give_way(by: int) -> None:
-    """Lower the priority of this process, which leads a session of its own, by so many steps of ``nice``.
+def give_way(nice: int) -> None:
+    """Lower the priority of this process, which leads a session of its own, to ``nice`` unless it is lower already.
 
-    Linux schedules the processes of a session as a group, with a priority of its own.
+    To be called before there are threads, which have priorities of their own. Linux also schedules the processes of a
+    session as a group, which has one. Where a system has neither, nothing changes.
     """
     with suppress(OSError, AttributeError):
-        os.nice(by)
+        os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
     with suppress(OSError):
-        SESSION.write_text(str(by))
+        SESSION.write_text(str(nice))
