@@ -21,6 +21,7 @@ from skipseg.models.scans.roi import Roi
 from skipseg.models.scans.volume import Volume
 
 CHUNK_VOXELS = 2**18  # summed at once in double precision, which stays in a processor's cache
+QUICK_VOXELS = 2**15  # for which torch asks no second thread, which would wait for a core where a network has them all
 MOST_GROWTH = 27  # network voxels per voxel of the scan: three times finer along every axis
 SMALL = 2**18  # voxels of a scan that may grow further, since it stays small
 RANKED = 2**20  # values that percentiles are taken of, evenly strided: more would be sorted for the same figures
@@ -123,13 +124,13 @@ def prepare_labels(classes: NDArray[np.integer], placement: Placement) -> NDArra
 
 def place(geometry: Geometry, turn: Turn, box: Box, plan: Plan, limits: Limits) -> Placement:
     """Decide how the network's grid lies in the scan's; raises as ``prepare`` does."""
-    turned = geometry.turned(turn)
+    spacing = turn.moved(geometry.spacing)
     grid = [side.stop - side.start for side in box]
     for axis, target in enumerate(plan.spacing or ()):
-        grid[axis] = max(round(grid[axis] * turned.spacing[axis] / target), 1)
-    if prod(grid) > MOST_GROWTH * max(prod(turned.shape), SMALL):
+        grid[axis] = max(round(grid[axis] * spacing[axis] / target), 1)
+    if prod(grid) > MOST_GROWTH * max(prod(geometry.shape), SMALL):
         raise ScanUnusable(
-            f"the scan's spacing {as_millimetres(turned.spacing)} mm is so much coarser than the model's "
+            f"the scan's spacing {as_millimetres(spacing)} mm is so much coarser than the model's "
             f"{as_millimetres(plan.spacing or ())} mm that it would grow to {grid} voxels; check the scan's header"
         )
     limits.check_network((grid[0], grid[1], grid[2]), len(plan.channels), plan.network.classes)
@@ -204,5 +205,6 @@ def _measured(values: Tensor, where: Tensor | None) -> Iterator[Tensor]:
 
 def _chunks(values: Tensor) -> Iterator[Tensor]:
     """Views of a few rows each, so that what is computed of one stays small."""
-    rows = max(CHUNK_VOXELS // values[0].numel(), 1)
+    most = QUICK_VOXELS if values.numel() < CHUNK_VOXELS else CHUNK_VOXELS
+    rows = max(most // values[0].numel(), 1)
     return (values[start : start + rows] for start in range(0, len(values), rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +12,7 @@ from skipseg import __version__
 from skipseg.service import problems
 from skipseg.service.examples import with_examples
 from skipseg.service.keys.access import declare_refusals
+from skipseg.service.keys.audit import AuditLog
 from skipseg.service.keys.opening import guard
 from skipseg.service.middleware.bounds import BodyBound
 from skipseg.service.middleware.disk import DiskBound
@@ -98,6 +99,8 @@ def _lifespan(server: Server, traces: Traces) -> Callable[[FastAPI], AbstractAsy
         server.sweeper.close()
         server.jobs.close()
         traces.close()
+        with suppress(OSError):  # lines of the last moment; what cannot be kept was told when it was written
+            AuditLog(server.settings.data).sync()
 
     return lifespan
 

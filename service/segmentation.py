@@ -33,6 +33,7 @@ from skipseg.models.trust import trust_in
 from skipseg.service.beside import SUMMARY, UNCERTAINTY, Part
 from skipseg.service.observing.record import RequestRecord, Stages
 from skipseg.service.uploads import source_of
+from skipseg.service.waiting.leftovers import Leftovers
 from skipseg.service.waiting.line import Line
 from skipseg.service.waiting.readers import Readers, Size
 from skipseg.service.waiting.room import Room
@@ -99,9 +100,11 @@ class Segmenter:
                     stages.add("queue", perf_counter() - asked)
                     source, located = await self._in_thread(stages, partial(way.open, scans))
                     count = predictor.foresee(located.placement, wishes)
+                    leftovers = held.enter_context(Leftovers(count))
                     await held.enter_async_context(self.room.hold(count))
                     flight = await self._in_thread(stages, partial(way.depart, located))
                     del located  # it holds the scan, which nobody needs any more
+                    leftovers.are_of(flight)
                     held.enter_context(self._readers.ahead(flight, size))
                 await self._fly(flight, stages)
                 return await self._in_thread(stages, partial(way.arrive, flight, source, count))

@@ -86,22 +86,31 @@ def drop(page: Page, *paths: Path) -> None:
 
 
 def segment(page: Page, model: str = "hippocampus@1") -> None:
-    """Choose a model, press the button, and wait for the mask."""
+    """Choose a model, press the button, and wait for the mask, which is told before it is laid over the scan."""
     if page.get_by_label("Model", exact=True).input_value() != model:
         page.get_by_label("Model", exact=True).select_option(model)
     page.get_by_role("button", name="Segment", exact=True).click()
     page.locator("table.sizes").wait_for()
+    page.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached")
 
 
-def picture_of(page: Page) -> NDArray[np.int16]:
-    """What the canvas shows (rows, columns, RGB), once two frames in a row are the same."""
+def picture_of(page: Page, unlike: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
+    """What the canvas shows (rows, columns, RGB), once the scan is there and two frames in a row are the same.
+
+    ``unlike``: where what is laid over it takes a while to come, the picture before.
+    """
+    page.locator(".place", has_text="Voxel").wait_for()
     canvas, before = page.locator("canvas"), b""
     for _ in range(40):
         page.wait_for_timeout(250)
         shot = canvas.screenshot()
-        if shot == before:
+        if shot == before and not np.array_equal(_pixels(shot), unlike):
             break
         before = shot
+    return _pixels(shot)
+
+
+def _pixels(shot: bytes) -> NDArray[np.int16]:
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(np.int16)
 
 

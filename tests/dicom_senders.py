@@ -16,11 +16,11 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE
-from servers import environment
+from servers import end, environment
 
 STORESCU, ECHOSCU = Path("/usr/bin/storescu"), Path("/usr/bin/echoscu")  # dcmtk's: pynetdicom has others in the venv
 PATIENT = "Quillfeather^Ottoline"
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 needs_dcmtk = pytest.mark.skipif(not STORESCU.exists(), reason="dcmtk's storescu is not installed")
 
@@ -125,21 +125,23 @@ def listening(
     beside: tuple[str, ...] = (),
     **settings: object,
 ) -> Iterator[Listening]:
-    """``program``: Python code that runs the command line, in place of ``skipseg``; ``beside``: what runs a command."""
+    """``program``: Python code that runs the command line, in place of ``skipseg``; ``beside``: what runs a command.
+
+    A series is quiet after 3 seconds: a busy machine may well stop for one between two instances.
+    """
     data.mkdir(parents=True, exist_ok=True)
     log, before = data / "listener.log", len(lines_of(data / "listener.log"))
     start = [*beside, sys.executable, *(["-c", program] if program else ["-m", "skipseg"])]
     command = [*start, "dicom", "listen", "--port", str(port), "--rules", str(rules), "--data", str(data)]
     with log.open("a") as stderr:
-        process = subprocess.Popen(command, stderr=stderr, env=environment({"dicom_quiet_s": 0.5, **settings}))
+        process = subprocess.Popen(command, stderr=stderr, env=environment({"dicom_quiet_s": 3, **settings}))
     try:
         until(lambda: process.poll() is not None or any(is_listening(line) for line in lines_of(log)[before:]))
         assert process.poll() is None, log.read_text()
         port = next(int(line["port"]) for line in lines_of(log)[before:] if is_listening(line))
         yield Listening(data, process, port)
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        end(process)
 
 
 def is_listening(line: dict) -> bool:

@@ -1,6 +1,5 @@
 """A server with its workers, to be killed; the jobs on it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from ports import port_to_keep
 from servers import PATIENCE_S, environment
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -24,14 +24,10 @@ class Mortal:
     data: Path
     settings: dict[str, object] = field(default_factory=dict)
     processes: list[subprocess.Popen] = field(default_factory=list)
-    port: int = 0
+    port: int = field(default_factory=port_to_keep)
 
     def serve(self) -> None:
-        log = (self.data / "server.log").open("a")
-        log.seek(0, os.SEEK_END)
-        self._begin(["serve", "--port", str(self.port)], log)
-        if not self.port:
-            self.port = listening_port(self.data / "server.log")
+        self._begin(["serve", "--port", str(self.port)], (self.data / "server.log").open("a"))
         until(lambda: answers(f"{self.url}/healthz"))
 
     def worker(self) -> subprocess.Popen:
@@ -114,18 +110,9 @@ def until(holds: Callable[[], bool], within: float = PATIENCE_S) -> None:
 
 
 def answers(url: str) -> bool:
-    return httpx.get(url).status_code == 200
+    return httpx.get(url, timeout=PATIENCE_S).status_code == 200
 
 
 def with_luck(do: Callable[[], object]) -> None:
     with suppress(ProcessLookupError):
         do()
-
-
-def listening_port(log: Path) -> int:
-    def told() -> list[int]:
-        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-        return [int(line["url"].rpartition(":")[2]) for line in lines if line.get("event") == "listening"]
-
-    until(lambda: bool(told()))
-    return told()[-1]

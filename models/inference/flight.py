@@ -70,7 +70,7 @@ class Flight:
         self.padded, self._inside = pad_to_tile(self._image, self.way.tile)
         self._tiling = Tiling.over(self.padded.shape[1:], self.way.tile, self.way.overlap)
         self._along = best_axis(self._tiling)
-        self._tiles = self._views()
+        self._tiles = _views(self._tiling.tiles(self._along, backend.device), self.way.mirrored)
         self._next: Tile | None = next(self._tiles)
         self.tiles_left, self._out = len(self._tiling) * len(self.way.mirrored), 0
         self.sinks = tuple(self._make_sinks())
@@ -132,14 +132,6 @@ class Flight:
         self._accumulator = self._chores = None
         self._image = self.padded = torch.empty(0)
 
-    def _views(self) -> Iterator[Tile]:
-        """Each tile in every view that is wanted of it, which share its weight."""
-        share = 1 / len(self.way.mirrored)
-        for tile in self._tiling.tiles(self._along, self.backend.device):
-            first, *others = tile.weights
-            for axes in self.way.mirrored:
-                yield Tile(tile.place, (first * share, *others), axes)
-
     def _let_leave(self, accumulator: Accumulator) -> Iterator[None]:
         """Show final rows to the sinks, and make room."""
         inside, rows = self._inside[self._along], self._tiling.size[self._along]
@@ -159,6 +151,15 @@ class Flight:
     def _flat(self, tile: Tensor) -> Tensor:
         """Without the last axis when the network has two dimensions."""
         return tile[..., 0] if self.way.dimensions == 2 else tile
+
+
+def _views(tiles: Iterator[Tile], mirrored: Sequence[tuple[int, ...]]) -> Iterator[Tile]:
+    """Each tile in every view that is wanted of it, which share its weight."""
+    share = 1 / len(mirrored)
+    for tile in tiles:
+        first, *others = tile.weights
+        for axes in mirrored:
+            yield Tile(tile.place, (first * share, *others), axes)
 
 
 @torch.inference_mode()

@@ -74,7 +74,7 @@ class ClassIndices(OnTheScan):
         assert self._box is not None
         kind = np.uint8 if self._box.dtype == torch.uint8 else np.uint16
         inside = self._box.cpu().numpy().astype(kind, copy=False)
-        turned_shape = self.placement.geometry.turned(self.placement.turn).shape
+        turned_shape = self.placement.turn.moved(self.placement.geometry.shape)
         if inside.shape != turned_shape:
             turned = np.zeros(turned_shape, dtype=kind)
             turned[self.placement.box] = inside

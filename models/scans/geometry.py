@@ -14,6 +14,7 @@ from skipseg.models.errors import PlanError, ScanUnusable
 
 Shape = tuple[int, int, int]
 Scalar = TypeVar("Scalar", bound=np.generic)
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +74,7 @@ class Geometry:
     def turned(self, turn: Turn) -> Geometry:
         """The same places in the patient, seen through turned array axes."""
         change = np.stack([turn.goes_to, np.where(turn.flipped, -1, 1)], axis=1)
-        shape = [0, 0, 0]
-        for axis, goes_to in enumerate(turn.goes_to):
-            shape[goes_to] = self.shape[axis]
-        return Geometry((shape[0], shape[1], shape[2]), self.affine @ inv_ornt_aff(change, self.shape))
+        return Geometry(turn.moved(self.shape), self.affine @ inv_ornt_aff(change, self.shape))
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,11 @@ class Turn:
         """Turn an array of shape (..., X, Y, Z); a view, no copy."""
         turned = np.flip(voxels, self._mirrored)
         return np.moveaxis(turned, [-3, -2, -1], [axis - 3 for axis in self.goes_to])
+
+    def moved(self, per_axis: tuple[Value, Value, Value]) -> tuple[Value, Value, Value]:
+        """What belongs to the array axes of a scan, such as its shape, in the order of the turned ones."""
+        x, y, z = (per_axis[self.goes_to.index(axis)] for axis in range(3))
+        return x, y, z
 
     def undo(self, voxels: NDArray[Scalar]) -> NDArray[Scalar]:
         """The way back: ``turn.undo(turn.apply(voxels))`` equals ``voxels``."""

@@ -60,7 +60,7 @@ def _check_room(claims: NiftiClaims, most_bytes: int) -> None:
 
 def _read_voxels(stream: BinaryIO, claims: NiftiClaims) -> NDArray[np.float32]:
     flat = np.empty(claims.values, np.float32)
-    block = memoryview(bytearray(BLOCK))
+    block = memoryview(bytearray(min(BLOCK, claims.data_bytes)))
     step, not_finite = BLOCK // claims.dtype.itemsize, 0
     for start in range(0, claims.values, step):
         part = flat[start : start + step]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import threading
@@ -20,6 +21,7 @@ from skipseg.service.observing.record import record_of
 log = logging.getLogger(NAME)
 
 MOST_REFUSALS = 60  # lines a minute of refused authentications: a stranger must not be able to fill the disk
+SYNC_S = 0.5
 OURS = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 TARGETS = ("name", "version", "n", "id")  # parts of paths that are names of ours; a case may be called like a patient
 
@@ -34,6 +36,7 @@ class Entries:
         self._audit = audit
         self._lock = threading.Lock()
         self._minute, self._refused, self._unwritten = 0, 0, 0
+        self._syncing = False
 
     def add(self, scope: Scope, status: int) -> bool:
         """Write the line of one request; False when there is none."""
@@ -56,9 +59,15 @@ class Entries:
             self._unwritten = 0 if written else self._unwritten
             return written
 
-    def sync(self) -> None:
-        """Have the lines outlive the machine."""
-        _kept(self._audit.sync)
+    def sync_soon(self) -> None:
+        """Have lines outlive the machine, those of ``SYNC_S`` together; on the event loop alone."""
+        if not self._syncing:
+            self._syncing = True
+            asyncio.get_running_loop().call_later(SYNC_S, self._sync)
+
+    def _sync(self) -> None:
+        self._syncing = False
+        asyncio.get_running_loop().run_in_executor(None, _kept, self._audit.sync)
 
     def _may_write_refusal(self) -> bool:
         minute = int(time.monotonic() // 60)

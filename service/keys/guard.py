@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
 from contextlib import nullcontext
 from urllib.parse import urlsplit
@@ -105,7 +104,7 @@ class _Audited:
             if not self._answered:
                 await self._write(500)
         if self._written:  # beside what comes next: the answer has gone out, and its line is in the file already
-            asyncio.get_running_loop().run_in_executor(None, self._entries.sync)
+            self._entries.sync_soon()
 
     async def _write(self, status: int) -> None:
         self._answered = True

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
@@ -21,12 +22,21 @@ from skipseg.service.refusals import DiskFull
 
 log = logging.getLogger(NAME)
 
+FRESH_S = 1.0  # for so long what was free is taken to be free, less what was let in since
 SMALL = 1 << 20  # bytes of a body that is no form: it is kept in memory, and may be what frees the disk
 
 
 def check_disk(folders: Iterable[Path], least: int, coming: int = 0) -> None:
     """Raise ``DiskFull`` unless every folder's disk has ``least`` bytes free beside those that are ``coming``."""
-    free = min(shutil.disk_usage(_that_is_there(folder)).free for folder in folders)
+    _check(free_on(folders), least, coming)
+
+
+def free_on(folders: Iterable[Path]) -> int:
+    """Bytes free on the fullest of the folders' disks."""
+    return min(shutil.disk_usage(_that_is_there(folder)).free for folder in folders)
+
+
+def _check(free: int, least: int, coming: int) -> None:
     if free - coming < least:
         raise DiskFull(
             f"uploads are taken while {least:,} bytes of the server's disk stay free (SKIPSEG_MIN_FREE_BYTES); "
@@ -53,6 +63,7 @@ class DiskBound:
     def __init__(self, app: ASGIApp, data: Path, least: int, most: int) -> None:
         self.app = app
         self._folders, self._least, self._most = (data, Path(tempfile.gettempdir())), least, most
+        self._free, self._asked = 0, -FRESH_S
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._least:
@@ -68,7 +79,10 @@ class DiskBound:
         coming = int(announced) if announced.isdecimal() else 0
         is_form = headers.get("content-type", "").startswith("multipart/form-data")
         if coming <= self._most and (is_form or coming > SMALL or "transfer-encoding" in headers):
-            await run_sync(check_disk, self._folders, self._least, coming)
+            if monotonic() - self._asked > FRESH_S:
+                self._free, self._asked = await run_sync(free_on, self._folders), monotonic()
+            _check(self._free, self._least, coming)
+            self._free -= coming
 
 
 def _that_is_there(folder: Path) -> Path:

@@ -72,12 +72,12 @@ GeometryName = Annotated[
 ]
 
 
-def choice_of(series: SeriesUid = None, geometry: GeometryName = "strict") -> SeriesChoice:
+async def choice_of(series: SeriesUid = None, geometry: GeometryName = "strict") -> SeriesChoice:
     """What the query says of which series is read; raises ``UsageError``."""
     return SeriesChoice(series, geometry)
 
 
-def wishes_of(tta: Tta = False, overlap: Overlap = None, roi: RoiText = None) -> Wishes:
+async def wishes_of(tta: Tta = False, overlap: Overlap = None, roi: RoiText = None) -> Wishes:
     """What the query says of how the scan is segmented; raises ``UsageError``."""
     return Wishes(overlap, tta, None if roi is None else Roi.parse(roi))
 

@@ -27,7 +27,7 @@ def serve(settings: Settings) -> None:
     """
     refuse_unguarded(settings)
     app = create_app(settings)
-    with listen(settings.host, settings.port) as listener:
+    with listen(settings.host, settings.port) as listener, suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends
         logs.configure(settings.log_level)
         logs.announce("listening", {"url": url_of(listener), "version": __version__})
         config = uvicorn.Config(
@@ -38,8 +38,7 @@ def serve(settings: Settings) -> None:
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
-        with suppress(KeyboardInterrupt):  # Ctrl-C is how a server ends
-            uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=[listener])
     _end_without_threads()
 
 

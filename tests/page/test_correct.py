@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-import httpx
 import nibabel
 import numpy as np
 import pytest
 from browsing import drop, picture_of, segment
 
 from skipseg.training.datasets.dataset import open_dataset, read_case
+
+KEPT = """import(new URL('page/js/correct/drafts.js', document.baseURI).href).then(({ drafts }) => drafts())
+    .then((kept) => kept.map(({ places }) => places.filter(Boolean).length))"""
 
 
 def open_drawing(page, scan: Path) -> None:
@@ -35,11 +37,20 @@ def counts(page) -> list[int]:
 
 def changed(page, before: list[int]) -> list[int]:
     """The counts once they are others."""
-    for _ in range(40):
+    for _ in range(240):
         page.wait_for_timeout(250)
         if counts(page) != before:
             return counts(page)
     pytest.fail("no stroke was counted")
+
+
+def wait_until_kept(page) -> None:
+    """Until this browser has the drawing that is told of."""
+    for _ in range(240):
+        if sum(counts(page)) in page.evaluate(KEPT):
+            return
+        page.wait_for_timeout(250)
+    pytest.fail("the drawing was not kept")
 
 
 def test_a_corrected_mask_becomes_a_case_on_the_scans_own_grid(opened, server, hippocampus: Path) -> None:
@@ -61,7 +72,7 @@ def test_a_corrected_mask_becomes_a_case_on_the_scans_own_grid(opened, server, h
         page.get_by_text("Replaced: case mended").wait_for()
         page.reload()
         page.get_by_text("No mask is in hand").wait_for()  # what is saved is not kept in the browser any more
-    case = httpx.get(f"{server.url}/v1/datasets/hippocampus-corrected").json()["cases"]
+    case = server.get("/v1/datasets/hippocampus-corrected").json()["cases"]
     assert [each["name"] for each in case] == ["mended"]
     dataset = open_dataset(server.log.parent / "datasets" / "hippocampus-corrected")
     image, truth = read_case(dataset, dataset.cases[0])
@@ -81,7 +92,7 @@ def test_a_drawing_survives_a_reload_and_is_undone(opened, hippocampus: Path) ->
         page.keyboard.press("Space")  # the cross is in the middle of the mask
         erased = changed(page, model)
         assert sum(erased) < sum(model)
-        page.wait_for_timeout(500)  # it is being kept
+        wait_until_kept(page)
         page.reload()
         page.get_by_text("was not saved as a case yet").wait_for()
         page.get_by_text("Paint with").wait_for()
@@ -121,7 +132,7 @@ def test_a_mask_that_the_model_found_nothing_for_is_painted_and_saved(opened, se
 def test_an_empty_mask_is_painted_with_the_labels_of_a_dataset_on_the_scans_own_grid(opened, server, tmp_path) -> None:
     labels = {"3": "kidney", "7": "spleen"}
     body = {"name": "painted", "labels": labels, "channels": ["CT"]}
-    assert httpx.post(f"{server.url}/v1/datasets", json=body).status_code == 201
+    assert server.post("/v1/datasets", json=body).status_code == 201
     affine = np.array([[0, -1.5, 0.2, 4], [-0.9, 0, 0, -7], [0, 0.1, 2.5, 30], [0, 0, 0, 1]])
     values = np.random.default_rng(0).integers(-500, 900, (40, 30, 20)).astype(">i2")
     nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "oblique.nii")
@@ -138,9 +149,10 @@ def test_an_empty_mask_is_painted_with_the_labels_of_a_dataset_on_the_scans_own_
         page.get_by_text("spleen").click()
         stroke(page)
         painted = changed(page, [0, 0])
-        page.wait_for_timeout(500)  # it is being kept
+        wait_until_kept(page)
         page.reload()
         page.get_by_text("was not saved as a case yet").wait_for()
+        page.get_by_text("Paint with").wait_for()
         assert counts(page) == painted
         page.get_by_role("button", name="Save as a case").click()
         page.get_by_text("of the dataset painted").wait_for()

@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from browsing import coloured, drop, visit
@@ -64,12 +63,12 @@ def test_a_dropped_zip_becomes_a_dataset_that_is_looked_through(browser, server,
         sides = page.locator(".case img").evaluate_all("all => all.map(i => Math.max(i.naturalWidth, i.naturalHeight))")
         assert sides == [256] * CASES
         shown = np.asarray(Image.open(io.BytesIO(page.locator(".case img").first.screenshot())).convert("RGB"))
-        colours = [label["colour"] for label in httpx.get(f"{server.url}/v1/datasets/made-up").json()["labels"][1:]]
+        colours = [label["colour"] for label in server.get("/v1/datasets/made-up").json()["labels"][1:]]
         assert all(coloured(shown.astype(np.int16), colour) > 50 for colour in colours)
         page.get_by_role("button", name="Check every file").click()
         page.get_by_text("0 errors, 1 warning. Models can be trained on it as it is.").wait_for()
         found = page.locator(".defects li[data-code='duplicate_label']").inner_text()
-        told = httpx.get(f"{server.url}/v1/datasets/made-up?check=true", timeout=60).json()["defects"][0]
+        told = server.get("/v1/datasets/made-up?check=true").json()["defects"][0]
         assert told["problem"] in found
         assert told["mend"] in found
         assert seen.complaints() == []
@@ -80,9 +79,9 @@ def test_a_dropped_zip_becomes_a_dataset_that_is_looked_through(browser, server,
 
 
 def test_a_case_is_deleted_and_the_change_is_told(browser, server, pictures: Path) -> None:
-    upload = httpx.post(f"{server.url}/v1/uploads", files={"file": ("a.zip", zip_of(pictures))}).json()["id"]
-    httpx.post(f"{server.url}/v1/datasets", json={"name": "lossy", "upload": upload}, timeout=60)
-    httpx.post(f"{server.url}/v1/datasets/lossy/freeze", json={"cases": ["picture_003"]})
+    upload = server.post("/v1/uploads", files={"file": ("a.zip", zip_of(pictures))}).json()["id"]
+    server.post("/v1/datasets", json={"name": "lossy", "upload": upload})
+    server.post("/v1/datasets/lossy/freeze", json={"cases": ["picture_003"]})
     with visit(browser, server.url, "/#/datasets/lossy") as seen:
         page = seen.page
         page.get_by_role("button", name="Frozen", exact=True).click()
@@ -96,7 +95,7 @@ def test_a_case_is_deleted_and_the_change_is_told(browser, server, pictures: Pat
         assert seen.complaints() == []
         page.get_by_role("button", name="Delete this case").click()
         page.get_by_role("dialog").get_by_role("button", name="Keep it").click()
-        assert httpx.get(f"{server.url}/v1/datasets/lossy").json()["case_count"] == CASES
+        assert server.get("/v1/datasets/lossy").json()["case_count"] == CASES
         page.get_by_role("button", name="Delete this case").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
         page.get_by_role("heading", name="lossy", exact=True).wait_for()
@@ -108,7 +107,7 @@ def test_a_case_is_deleted_and_the_change_is_told(browser, server, pictures: Pat
         ]
         page.goto(f"{server.url}/#/datasets/lossy/picture_004")
         page.get_by_role("alert").get_by_text("There is no such case").wait_for()
-    assert "picture_004" not in [one["name"] for one in httpx.get(f"{server.url}/v1/datasets/lossy").json()["cases"]]
+    assert "picture_004" not in [one["name"] for one in server.get("/v1/datasets/lossy").json()["cases"]]
 
 
 def test_a_zip_that_is_refused_says_what_to_mend_and_a_name_that_is_taken_costs_no_second_upload(
@@ -116,7 +115,7 @@ def test_a_zip_that_is_refused_says_what_to_mend_and_a_name_that_is_taken_costs_
 ) -> None:
     whole = zipped(pictures, "whole.zip")
     (pictures / "images" / "picture_002.png").write_bytes(b"no picture")
-    httpx.post(f"{server.url}/v1/datasets", json={"name": "taken", "labels": {"1": "a"}, "channels": ["b"]})
+    server.post("/v1/datasets", json={"name": "taken", "labels": {"1": "a"}, "channels": ["b"]})
     with visit(browser, server.url, "/#/datasets") as seen:
         page = seen.page
         drop(page, pictures / "images" / "picture_003.png")
@@ -137,5 +136,5 @@ def test_a_zip_that_is_refused_says_what_to_mend_and_a_name_that_is_taken_costs_
         page.get_by_role("button", name="Make the dataset").click()
         page.get_by_role("heading", name="free", exact=True).wait_for()
         assert len([address for address in seen.asked if address.endswith("/v1/uploads")]) == sent + 1
-    assert httpx.get(f"{server.url}/v1/datasets/broken").status_code == 404
-    assert httpx.get(f"{server.url}/v1/datasets/free").json()["case_count"] == CASES
+    assert server.get("/v1/datasets/broken").status_code == 404
+    assert server.get("/v1/datasets/free").json()["case_count"] == CASES

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import httpx
 from browsing import visit
 from bundles import small_bundle, small_plan
 from servers import registry_without_shipped, serving
@@ -24,7 +23,7 @@ def test_a_version_is_promoted_and_rolled_back_in_the_page(browser, tmp_path: Pa
             page.get_by_role("dialog").get_by_role("button", name=button.removesuffix(" version 2")).click()
             page.get_by_text(f"Version {live} of small is live.").wait_for()
             assert page.locator(f"tr[data-version='{live}']").get_by_text("live", exact=True).count() == 1
-            assert httpx.get(f"{server.url}/v1/models/small").json()["live"] == live
+            assert server.get("/v1/models/small").json()["live"] == live
         page.get_by_role("button", name="Roll back").click()
         page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
         assert page.get_by_role("alert").inner_text() != ""

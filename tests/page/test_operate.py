@@ -4,9 +4,8 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
-from browsing import visit
+from browsing import Visit, visit
 from keyholders import app_of
 from playwright.sync_api import Page
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -21,10 +20,10 @@ READ = f"""text => {MODULE.format("prometheus")}.then(({{ samplesOf }}) =>
     JSON.stringify(samplesOf(text), (_, value) => value === Infinity ? 'inf' : value))"""
 
 
-def told_by(url: str) -> dict[str, dict[str, float]]:
+def told_by(server: RunningServer) -> dict[str, dict[str, float]]:
     """Metrics by their name, and their samples by the values of their labels."""
     found: dict[str, dict[str, float]] = {}
-    for family in text_string_to_metric_families(httpx.get(f"{url}/metrics").text):
+    for family in text_string_to_metric_families(server.get("/metrics").text):
         for sample in family.samples:
             found.setdefault(sample.name, {})["/".join(sample.labels.values())] = sample.value
     return found
@@ -32,7 +31,7 @@ def told_by(url: str) -> dict[str, dict[str, float]]:
 
 def segmented(server: RunningServer, scan: Path, model: str) -> int:
     files = {"scan": (scan.name, scan.read_bytes())}
-    return httpx.post(f"{server.url}/v1/segmentations?model={model}", files=files, timeout=120).status_code
+    return server.post(f"/v1/segmentations?model={model}", files=files).status_code
 
 
 def stages(page: Page) -> dict[str, tuple[int, str]]:
@@ -53,7 +52,7 @@ def test_it_shows_what_the_server_tells(opened, server: RunningServer, hippocamp
     with opened("/#/operate") as seen:
         page = seen.page
         page.locator("table.stages").wait_for()
-        told, shown = told_by(server.url), stages(page)
+        told, shown = told_by(server), stages(page)
         scans = told["skipseg_stage_seconds_count"]
         assert {stage: count for stage, (count, _) in shown.items()} == scans
         for stage, (count, mean) in shown.items():
@@ -62,7 +61,7 @@ def test_it_shows_what_the_server_tells(opened, server: RunningServer, hippocamp
         refused = page.locator("tr[data-code='model_unknown'] td").all_inner_texts()
         assert refused == ["404", f"{told['skipseg_errors_total']['model_unknown/404']:g}"]
         models = page.locator("table.residents tbody tr").evaluate_all("rows => rows.map(row => row.dataset.model)")
-        assert models == httpx.get(f"{server.url}/v1/info").json()["models"]
+        assert models == server.get("/v1/info").json()["models"]
         assert page.locator(".glance").get_by_text("ready", exact=True).count() == 1
         assert segmented(server, hippocampus, "hippocampus@1") == 200
         page.get_by_text(": 1 scan in the last").wait_for()
@@ -73,26 +72,32 @@ def test_it_shows_what_the_server_tells(opened, server: RunningServer, hippocamp
         assert seen.complaints() == []
 
 
+def looks(seen: Visit) -> int:
+    """How often it has looked; what it asks for is told in order, so all of it before something of our own."""
+    with seen.page.expect_request("**/healthz"):
+        seen.page.evaluate("fetch(new URL('healthz', document.baseURI)).then((answer) => answer.text())")
+    return sum(address.endswith("/metrics") for address in seen.asked)
+
+
 def test_it_looks_only_while_somebody_does(opened) -> None:
     with opened("/#/operate", **PHONE) as seen:
         page = seen.page
-        looks = lambda: sum(address.endswith("/metrics") for address in seen.asked)  # noqa: E731
         page.locator("table.stages").wait_for()
         with page.expect_request("**/metrics"):  # again
             pass
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         assert seen.complaints() == []
         page.get_by_role("button", name="Pause").click()
-        before = looks()
+        before = looks(seen)
         page.wait_for_timeout(2500)
-        assert looks() == before
+        assert looks(seen) == before
         with page.expect_request("**/metrics"):
             page.get_by_role("button", name="Go on").click()
         page.get_by_role("navigation").get_by_role("link", name="Models").click()
         page.get_by_role("heading", name="Models", exact=True).wait_for()
-        before = looks()
+        before = looks(seen)
         page.wait_for_timeout(2500)
-        assert looks() == before
+        assert looks(seen) == before
 
 
 def test_a_key_without_the_scope_reads_which_one_is_needed_and_a_server_that_is_gone_is_called_so(
@@ -129,7 +134,7 @@ def test_the_text_of_prometheus_is_read_as_its_own_parser_reads_it(opened, serve
         odd.labels(route, code).set(value)
     Counter("plain", "Nothing.", registry=registry).inc(2)
     with opened("/#/operate") as seen:
-        for text in (generate_latest(registry).decode(), httpx.get(f"{server.url}/metrics").text):
+        for text in (generate_latest(registry).decode(), server.get("/metrics").text):
             found = json.loads(seen.page.evaluate(READ, text))
             expected: dict[str, list[dict]] = {}
             for family in text_string_to_metric_families(text):

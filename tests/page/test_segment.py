@@ -18,7 +18,7 @@ RED, CYAN = (242, 61, 61), (61, 242, 242)  # of Anterior and Posterior
 def told(server: RunningServer, scan: Path, format: str) -> httpx.Response:
     query = {"model": "hippocampus", "format": format}
     files = {"scan": scan.read_bytes()}
-    return httpx.post(f"{server.url}/v1/segmentations", params=query, files=files, timeout=60)
+    return server.post("/v1/segmentations", params=query, files=files)
 
 
 def rows_of(page, table: str) -> dict[str, list[str]]:
@@ -56,7 +56,7 @@ def test_labels_are_hidden_and_uncertainty_is_shown(opened, hippocampus: Path) -
         assert coloured(one, RED) < coloured(both, RED) / 20
         assert coloured(one, CYAN) > coloured(both, CYAN) / 2
         visit.page.get_by_label("Show where the network is unsure").check()
-        assert np.abs(picture_of(visit.page) - one).max() > 60
+        assert np.abs(picture_of(visit.page, unlike=one) - one).max() > 60
         visit.page.get_by_label("Show where the network is unsure").uncheck()
         visit.page.get_by_role("button", name="3D", exact=True).click()
         assert coloured(picture_of(visit.page), CYAN) > 300

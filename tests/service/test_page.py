@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from keyholders import app_of
-from servers import in_thread
+from servers import PATIENCE_S, in_thread
 
 from skipseg.service.keys.store import KeyStore
 from skipseg.service.page_files import FOLDER, page_files
@@ -74,7 +74,7 @@ def test_nothing_but_the_files_of_the_page_is_told(client, path: str) -> None:
 
 def test_the_page_is_open_where_everything_else_needs_a_key(tmp_path) -> None:
     KeyStore(tmp_path).create("", ("read",), days=1)
-    with in_thread(app_of(tmp_path)) as url, httpx.Client(base_url=url) as client:
+    with in_thread(app_of(tmp_path)) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         assert {client.get(path).status_code for path in page_files()} == {200}
         assert client.get("/v1/info").status_code == 401
         assert client.post("/").status_code == 401

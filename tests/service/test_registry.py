@@ -15,7 +15,7 @@ import nibabel
 import numpy as np
 import pytest
 from bundles import small_bundle, small_plan
-from servers import RunningServer, registry_without_shipped, serving
+from servers import PATIENCE_S, RunningServer, registry_without_shipped, serving
 
 from skipseg.models.bundle import load_bundle
 from skipseg.models.exports.export import export
@@ -246,18 +246,20 @@ def test_under_load_no_request_fails_and_every_mask_is_that_of_a_version_live_me
 ) -> None:
     server, registry = running
     added(here, tmp_path, "busy", seed=1)
-    done = threading.Event()
+    done, asked = threading.Event(), list[Asked]()
     with ThreadPoolExecutor(3) as pool:
-        clients = [pool.submit(asked_again_and_again, server, scan, done) for _ in range(3)]
+        clients = [pool.submit(asked_again_and_again, server, scan, done, asked) for _ in range(3)]
         try:
             stretches = changed_all_the_time(here, tmp_path)
+            until_answered_by(stretches[-1].version, asked)
         finally:
             done.set()
-        asked = [one for client in clients for one in client.result()]
+        for client in clients:
+            client.result()
     assert {one.answer.status_code for one in asked} == {200}
     masks: dict[int, dict[str, set[bytes]]] = {}  # by version, and by the backend that a busy machine was found to suit
     for one in asked:
-        version = int(one.answer.headers["X-Skipseg-Model"].removeprefix("busy@"))
+        version = version_of(one)
         live = {stretch.version for stretch in stretches if stretch.begin <= one.end and one.begin <= stretch.end}
         assert version in live
         backend = one.answer.headers["X-Skipseg-Backend"].partition(" takes")[0]
@@ -273,14 +275,25 @@ def test_under_load_no_request_fails_and_every_mask_is_that_of_a_version_live_me
     assert np.mean(np.asarray(found) == expected.voxels) > 0.999
 
 
-def asked_again_and_again(server: RunningServer, scan: bytes, done: threading.Event) -> list[Asked]:
-    asked = []
+def asked_again_and_again(server: RunningServer, scan: bytes, done: threading.Event, asked: list[Asked]) -> None:
     with server.client() as client:
         while not done.is_set():
             begin = time.monotonic()
             answer = segmented(client, scan, "busy")
             asked.append(Asked(begin, time.monotonic(), answer))
-    return asked
+
+
+def version_of(one: Asked) -> int:
+    """Which version answered."""
+    assert one.answer.status_code == 200, one.answer.text
+    return int(one.answer.headers["X-Skipseg-Model"].removeprefix("busy@"))
+
+
+def until_answered_by(version: int, asked: list[Asked]) -> None:
+    ends = time.monotonic() + PATIENCE_S
+    while not asked or version_of(asked[-1]) != version:
+        assert time.monotonic() < ends, "it answered nobody"
+        time.sleep(0.01)
 
 
 def changed_all_the_time(client: httpx.Client, folder: Path) -> list[Stretch]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skipseg.models.inference.backends.backend import Backend
 
-GLANCE = 16  # voxels of a channel
+GLANCE = 16.618  # voxels of a channel; a whole number would pick them from the planes at the border, often padded
 
 
 class UniformTiles:
@@ -63,7 +63,7 @@ def _values(tiles: Tensor) -> tuple[Tensor, list[bool]]:
     A few voxels tell of nearly every tile that it holds others, so that the rest need not be looked at.
     """
     flat = tiles.flatten(2)
-    first, few = flat[..., :1], flat[..., :: max(flat.shape[2] // GLANCE, 1)]
+    first, few = flat[..., :1], flat[..., :: max(int(flat.shape[2] / GLANCE), 1)]
     if not (few == first).flatten(1).all(dim=1).any():
         return first[..., 0], [False] * len(tiles)
     uniform: list[bool] = (flat == first).flatten(1).all(dim=1).tolist()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from concurrent.futures import CancelledError
 
 import pytest
@@ -184,9 +185,14 @@ def test_what_does_not_fit_at_all_begins_anew_on_the_spare_backend(engine) -> No
     network = Watched(most=0)
     moved = flight(network, 7, side=7, spare=lambda: Eager(nn.Identity(), CPU, "fp32"))
     torch.testing.assert_close(scores(engine.fly(moved)), torch.full((2, 7, 7, 7), 7.0))
+    homeless = flight(network, 7)
+    held = weakref.ref(homeless)
+    answer = engine.fly(homeless)
+    del homeless
     with pytest.raises(torch.OutOfMemoryError) as failure:
-        scores(engine.fly(flight(network, 7)))
+        scores(answer)
     assert ran_out(failure.value)
+    assert held() is None  # the error, which is still there, holds nothing of it
     network.most = 1
     assert (scores(engine.fly(flight(network, 3))) == 3).all()
 
@@ -195,13 +201,17 @@ def test_a_cancelled_scan_frees_its_tiles(engine) -> None:
     network = Watched()
     backend = Eager(network, CPU, "fp32")
     network.gate.clear()
-    stays, leaves = engine.fly(flight_on(backend, 1)), engine.fly(flight_on(backend, 2, side=16))
+    given_up = flight_on(backend, 2, side=16)
+    stays, leaves = engine.fly(flight_on(backend, 1)), engine.fly(given_up)
+    held = weakref.ref(given_up)
+    del given_up
     assert leaves.cancel()
     network.gate.set()
     scores(stays)
     scores(engine.fly(flight_on(backend, 3)))
     assert sum(batch.count(2) for batch in network.batches) <= 1
     assert engine.in_flight == 0
+    assert held() is None  # at once, and not when somebody looks for cycles
 
 
 def test_closing_answers_everybody() -> None:

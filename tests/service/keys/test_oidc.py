@@ -19,6 +19,12 @@ from skipseg.models.errors import UsageError
 from skipseg.service.settings import load_settings
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch) -> None:
+    """The issuer lives in this process, where others may keep it from answering."""
+    monkeypatch.setattr("skipseg.service.keys.issuer.PATIENCE_S", 30.0)
+
+
 @pytest.fixture
 def issuer() -> Iterator[SmallIssuer]:
     with issuing() as issuer:

@@ -35,7 +35,8 @@ def test_the_address_that_was_chosen_is_one_of_the_servers_names() -> None:
 
 
 def test_names_that_were_set_are_answered_beside_its_own(tmp_path) -> None:
-    with in_thread(app_of(tmp_path, hosts=("seg.example",))) as url, httpx.Client(base_url=url) as client:
+    app = app_of(tmp_path, hosts=("seg.example",))
+    with in_thread(app) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         hosts = ("seg.example", "SEG.example:443", "localhost", "evil.example")
         assert [client.get("/healthz", headers={"Host": host}).status_code for host in hosts] == [200, 200, 200, 400]
 

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 from keyholders import app_of
-from servers import in_thread
+from servers import PATIENCE_S, in_thread
 
 from skipseg.models.errors import UsageError
 from skipseg.service.settings import load_settings
@@ -24,7 +24,7 @@ ALWAYS = {
 
 
 def ask(tmp_path, *calls: tuple[str, str, dict[str, str]], **settings: object) -> list[httpx.Response]:
-    with in_thread(app_of(tmp_path, **settings)) as url, httpx.Client(base_url=url) as client:
+    with in_thread(app_of(tmp_path, **settings)) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         return [client.request(method, path, headers=headers) for method, path, headers in calls]
 
 

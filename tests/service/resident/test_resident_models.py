@@ -106,15 +106,19 @@ def damage(registry: Registry, reference: str) -> Callable[[], int]:
 def test_a_promotion_under_load_fails_no_request_and_every_mask_is_of_the_version_it_names(
     registry, served, tmp_path
 ) -> None:
+    done, answers = threading.Event(), list[httpx.Response]()
     with served() as here, ThreadPoolExecutor(3) as pool:
-        done = threading.Event()
-        clients = [pool.submit(asked_again_and_again, here, done) for _ in range(3)]
-        Registry(registry.root).promote("small", 2)
-        until(lambda: here.answers("small") == "small@2")
-        registry.rollback("small")
-        until(lambda: here.answers("small") == "small@1")
-        done.set()
-        answers = [answer for client in clients for answer in client.result()]
+        clients = [pool.submit(asked_again_and_again, here, done, answers) for _ in range(3)]
+        try:
+            until(lambda: answered_last_by(answers) == "small@1")
+            Registry(registry.root).promote("small", 2)
+            until(lambda: answered_last_by(answers) == "small@2")
+            registry.rollback("small")
+            until(lambda: answered_last_by(answers) == "small@1")
+        finally:
+            done.set()
+        for client in clients:
+            client.result()
     assert {answer.status_code for answer in answers} == {200}
     masks = {(answer.headers["X-Skipseg-Model"], answer.content) for answer in answers}
     assert {reference for reference, _ in masks} == {"small@1", "small@2"}
@@ -126,11 +130,14 @@ def test_a_promotion_under_load_fails_no_request_and_every_mask_is_of_the_versio
         assert np.mean(np.asarray(found) == expected) > 0.999
 
 
-def asked_again_and_again(here: Served, done: threading.Event) -> list[httpx.Response]:
-    answers = []
+def asked_again_and_again(here: Served, done: threading.Event, answers: list[httpx.Response]) -> None:
     while not done.is_set():
         answers.append(here.ask("small"))
-    return answers
+
+
+def answered_last_by(answers: list[httpx.Response]) -> str | None:
+    """Which version."""
+    return answers[-1].headers.get("X-Skipseg-Model") if answers else None
 
 
 def test_a_version_that_is_not_live_is_loaded_for_who_asks_for_it(registry, served) -> None:

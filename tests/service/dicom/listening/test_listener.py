@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from dicom_senders import ECHOSCU, PATIENT, MadeUp, everything_under, needs_dcmtk, statuses, storescu, until
+from dicom_senders import ECHOSCU, PATIENCE_S, PATIENT, MadeUp, everything_under, needs_dcmtk, statuses, storescu, until
 from pydicom.uid import SegmentationStorage
 
 from skipseg.models.errors import UsageError
@@ -165,7 +165,7 @@ def test_it_answers_an_echo(listener) -> None:
     import subprocess
 
     command = [str(ECHOSCU), "-aec", "SKIPSEG", "127.0.0.1", str(listener().port)]
-    assert subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+    assert subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_S).returncode == 0
 
 
 def test_a_short_disk_is_answered_as_out_of_resources(listener) -> None:

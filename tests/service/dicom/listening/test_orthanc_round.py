@@ -76,15 +76,15 @@ def test_a_study_that_arrives_is_answered_once_although_we_are_killed_in_between
         server.serve()
         with listening(data, tmp_path / "rules.toml", **listener) as first:
             web(pacs).store_instances([series.instance(number) for number in range(22)])
-            until(lambda: first.events("series ordered"), 120)
+            until(lambda: first.events("series ordered"))
             first.kill()
         [job] = [job["id"] for job in server.get("/v1/jobs").json()["jobs"]]
-        until(lambda: server.get(f"/v1/jobs/{job}").json()["state"] != "queued", 120)
+        until(lambda: server.get(f"/v1/jobs/{job}").json()["state"] != "queued")
         server.kill()
         server.serve()
         with listening(data, tmp_path / "rules.toml", **listener):
             assert server.ended(job)["state"] == "succeeded"
-            until(lambda: of_modality(pacs, "SEG") and of_modality(pacs, "SR"), 120)
+            until(lambda: of_modality(pacs, "SEG") and of_modality(pacs, "SR"))
             time.sleep(3)  # in which a second one, or a result that goes round, would turn up
             assert [len(of_modality(pacs, modality)) for modality in ("SEG", "SR")] == [1, 1]
             assert len(server.get("/v1/jobs").json()["jobs"]) == 1
