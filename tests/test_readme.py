@@ -16,6 +16,8 @@ from servers import serving
 
 from skipseg.training.phantoms import write_phantom_dataset
 
+pytestmark = pytest.mark.timeout(1800)  # its commands take minutes on a slow machine
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("[!.]*/**/*.md") if ".venv" not in path.parts)
 PAGES += sorted(path.name for path in ROOT.glob("*.md"))

@@ -15,6 +15,8 @@ import pytest
 from jobs import children
 from servers import PATIENCE_S, skipseg
 
+pytestmark = pytest.mark.timeout(1800)  # the demo takes minutes on a slow machine
+
 
 @dataclass(frozen=True)
 class FinishedDemo:
@@ -32,7 +34,7 @@ class FinishedDemo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> FinishedDemo:
     place = tmp_path_factory.mktemp("demo")
     printed = place / "printed.txt"
-    command = [sys.executable, "-m", "skipseg", "demo", "--minutes", "0.5", "--serve", "--out", "demo"]
+    command = [sys.executable, "-m", "skipseg", "demo", "--minutes", "1", "--serve", "--out", "demo"]
     with printed.open("w") as output:
         process = subprocess.Popen(command, cwd=place, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -48,7 +50,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> FinishedDemo:
 
 
 def _serving_at(printed: Path, process: subprocess.Popen[bytes]) -> str:
-    ends = time.monotonic() + 3 * PATIENCE_S
+    ends = time.monotonic() + 5 * PATIENCE_S
     while not (said := re.search(r"serving on (\S+) ", printed.read_text())):
         assert process.poll() is None, printed.read_text()
         assert time.monotonic() < ends, printed.read_text()

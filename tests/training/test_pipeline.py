@@ -85,27 +85,32 @@ def test_pictures_train_a_2d_network(tmp_path):
     assert bundle.plan.dimensions == 2
 
 
-OFTEN = """
-import sys
-import skipseg.training.fitting.fit
+DYING = """
+import os, signal, sys
 from skipseg.service.cli import main
-skipseg.training.fitting.fit.CHECKPOINT_SECONDS = 0.0
+from skipseg.training.fitting import fit
+fit.CHECKPOINT_SECONDS = 0.0
+saved = fit.save_checkpoint
+
+def save(path, checkpoint):
+    saved(path, checkpoint)
+    if checkpoint.step == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fit.save_checkpoint = save
 sys.argv = ["skipseg", *sys.argv[1:]]
 main()
-"""  # the command line, saving after every step
+"""  # the command line, saving after every step, and killed once two are saved
 
 
 def test_a_killed_run_is_resumed_to_the_same_weights(phantoms, tmp_path):
     arguments = ["train", str(phantoms), "--epochs", "4", "--device", "cpu", "--out"]
     whole = train(phantoms, tmp_path / "whole", TrainOptions(**{**QUICK, "epochs": 4}))
     out = tmp_path / "killed"
-    child = subprocess.Popen([sys.executable, "-c", OFTEN, *arguments, str(out)], stderr=subprocess.DEVNULL)
+    dying = [sys.executable, "-c", DYING, *arguments, str(out)]
+    assert subprocess.run(dying, stderr=subprocess.DEVNULL, timeout=300).returncode == -signal.SIGKILL
     checkpoint = tmp_path / "killed.training" / "checkpoint.safetensors"
-    while child.poll() is None and not checkpoint.exists():
-        time.sleep(0.01)
-    child.kill()
-    child.wait()
-    assert 0 < load_checkpoint(checkpoint).step < whole.manifest.training.steps
+    assert load_checkpoint(checkpoint).step == 2 < whole.manifest.training.steps
     again = [sys.executable, "-m", "skipseg", *arguments, str(out)]
     refused = subprocess.run(again, capture_output=True, text=True, timeout=300)
     assert refused.returncode == 2
@@ -114,9 +119,20 @@ def test_a_killed_run_is_resumed_to_the_same_weights(phantoms, tmp_path):
     assert load_bundle(out).manifest.weights_sha256 == whole.manifest.weights_sha256
 
 
+PLANNED = """
+import sys, time
+from skipseg.service.cli import main
+from skipseg.training.runs import setup
+explain = setup.explain
+setup.explain = lambda plan: time.sleep(600) or explain(plan)
+sys.argv = ["skipseg", *sys.argv[1:]]
+main()
+"""  # the command line, which pauses between plan and first step
+
+
 def test_ctrl_c_before_the_first_step_says_how_to_go_on(phantoms, tmp_path):
-    command = [*COMMAND, str(phantoms), "--minutes", "30", "--out", str(tmp_path / "bundle")]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    arguments = ["train", str(phantoms), "--device", "cpu", "--minutes", "30", "--out", str(tmp_path / "bundle")]
+    child = subprocess.Popen([sys.executable, "-c", PLANNED, *arguments], stderr=subprocess.PIPE, text=True)
     next(line for line in child.stderr if "measuring" in line)
     child.send_signal(signal.SIGINT)
     _, rest = child.communicate(timeout=120)

@@ -108,6 +108,7 @@ def test_a_recipe_that_contradicts_itself_or_is_not_allowed_is_refused(wrong):
         small_recipe(3, **wrong)
 
 
+@pytest.mark.timeout(1800)  # minutes on a slow machine
 def test_more_than_fifty_convolutions_build_and_learn():
     torch.manual_seed(0)
     network = build(small_recipe(2, blocks=(8, 8, 10), deep_supervision=False)).train()

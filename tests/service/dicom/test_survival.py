@@ -57,7 +57,7 @@ def test_results_survive_a_pacs_that_is_away_and_everybody_killed_and_arrive_onc
     station.serve()
     until(lambda: "deliver" in (station.data / "server.log").read_text())
     moody.start()
-    until(lambda: delivery(station, job) == {"pending": 0, "sent": 1, "given_up": 0})
+    until(lambda: delivery(station, job) == {"pending": 0, "sent": 1, "given_up": 0}, within=300)
     assert [len(moody.found("Instance", Modality=kind)) for kind in ("SEG", "SR")] == [1, 1]
 
 

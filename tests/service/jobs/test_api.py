@@ -4,8 +4,8 @@ import csv
 import io
 import json
 import os
+import shutil
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
@@ -14,6 +14,7 @@ import httpx
 import pytest
 from bundles import small_bundle
 from job_calls import archive, ended, events_of, finished, items_of, mask_of, order, submit, until, upload
+from jobs import until as eventually
 from servers import RunningServer, registry_without_shipped, serving
 
 MOST = 300
@@ -35,12 +36,31 @@ def root(tmp_path_factory, make_scan) -> Path:
 @pytest.fixture(scope="module")
 def many(root, make_scan) -> Path:
     """A folder of scans that take a worker some seconds."""
-    folder = root / "many"
+    return linked(root / "many", make_scan((40, 40, 40)))
+
+
+@pytest.fixture
+def endless(root, make_scan) -> Iterator[Path]:
+    """A folder of one small scan and many large ones, which take a worker minutes: no test waits for them."""
+    folder = linked(root / "endless", make_scan((96, 96, 96)))
+    replace(folder / "0.nii.gz", make_scan())
+    yield folder
+    shutil.rmtree(folder)
+
+
+def linked(folder: Path, scan: bytes) -> Path:
+    """A new folder with one scan under many names."""
     folder.mkdir()
-    (folder / "0.nii.gz").write_bytes(make_scan((40, 40, 40)))
+    (folder / "0.nii.gz").write_bytes(scan)
     for number in range(1, MANY):
         os.link(folder / "0.nii.gz", folder / f"{number}.nii.gz")
     return folder
+
+
+def replace(path: Path, scan: bytes) -> None:
+    """At once, for whoever reads it."""
+    path.with_suffix(".new").write_bytes(scan)
+    path.with_suffix(".new").replace(path)
 
 
 @pytest.fixture(scope="module")
@@ -197,14 +217,16 @@ def test_the_same_key_gives_the_same_job_and_another_order_under_it_a_conflict(a
     assert (other.status_code, other.json()["code"]) == (409, "job_conflict")
 
 
-def test_a_cancelled_job_keeps_what_is_done_and_a_retry_does_the_rest(api, many) -> None:
-    id = submit(api, {"folder": str(many)})["id"]
+def test_a_cancelled_job_keeps_what_is_done_and_a_retry_does_the_rest(api, endless, make_scan) -> None:
+    id = submit(api, {"folder": str(endless)})["id"]
     until(api, id, lambda job: job["progress"]["done"] > 0)
     cancelled = api.post(f"/v1/jobs/{id}/cancel").json()
     assert cancelled["state"] == "cancelled"
     before = {name: item for name, item in items_of(api, cancelled).items() if item["state"] == "done"}
     assert 0 < len(before) < MANY
     assert api.post(f"/v1/jobs/{id}/cancel").json()["state"] == "cancelled"
+    for path in list(endless.iterdir()):
+        replace(path, make_scan())
     assert api.post(f"/v1/jobs/{id}/retry").status_code == 202
     assert ended(api, id)["progress"] == {"done": MANY, "failed": 0, "total": MANY}
     after = items_of(api, cancelled)
@@ -231,17 +253,17 @@ def test_a_retry_does_what_failed_once_it_was_mended(api, root, make_scan) -> No
     assert (again.status_code, again.json()["code"]) == (409, "job_conflict")
 
 
-def test_a_scan_that_is_gone_when_its_turn_comes_is_named_without_its_path(api, root, make_scan, many) -> None:
-    busy = submit(api, {"folder": str(many)}, priority="high")
+def test_a_scan_that_is_gone_when_its_turn_comes_is_named_without_its_path(api, root, make_scan, endless) -> None:
+    busy = submit(api, {"folder": str(endless)}, priority="high")
     gone = root / "gone.nii.gz"
     gone.write_bytes(make_scan())
     job = submit(api, {"files": [str(gone)]})
     gone.unlink()
+    api.post(f"/v1/jobs/{busy['id']}/cancel")
     assert ended(api, job["id"])["state"] == "failed"
     (item,) = items_of(api, job).values()
     assert item["code"] == "scan_gone"
     assert str(root) not in item["problem"]
-    api.post(f"/v1/jobs/{busy['id']}/cancel")
 
 
 def test_a_deleted_job_is_gone_with_its_results(api, running, root) -> None:
@@ -252,8 +274,8 @@ def test_a_deleted_job_is_gone_with_its_results(api, running, root) -> None:
     assert api.get(f"/v1/jobs/{job['id']}").json()["code"] == "job_unknown"
 
 
-def test_a_running_job_is_not_deleted(api, many) -> None:
-    id = submit(api, {"folder": str(many)})["id"]
+def test_a_running_job_is_not_deleted(api, endless) -> None:
+    id = submit(api, {"folder": str(endless)})["id"]
     answer = api.delete(f"/v1/jobs/{id}")
     assert (answer.status_code, answer.json()["code"]) == (409, "job_conflict")
     assert api.post(f"/v1/jobs/{id}/cancel").status_code == 200
@@ -353,9 +375,8 @@ def test_two_workers_share_a_job(tmp_path, tmp_path_factory, root, many) -> None
         serving(tmp_path, device="cpu", workers=2, allowed_roots=json.dumps([str(root)])) as server,
         server.client() as api,
     ):
-        finished(api, {"files": [str(root / "study" / "a.nii.gz")]})
-        while told(tmp_path, "SELECT count(*) FROM skipseg_workers") < 2:
-            time.sleep(0.1)
+        finished(api, {"files": [str(root / "study" / "a.nii.gz")]})  # workers begin when there is work
+        eventually(lambda: sum(line["event"] == "worker ready" for line in server.lines()) >= 2)
         job = finished(api, {"folder": str(many)})
         assert job["progress"]["done"] == MANY
         assert told(tmp_path, f"SELECT count(DISTINCT worker) FROM skipseg_outcomes WHERE job = '{job['id']}'") == 2

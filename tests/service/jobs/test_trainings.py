@@ -1,6 +1,8 @@
 """A model is taught through the API alone, while it is asked all the time."""
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from bundles import small_bundle, small_plan
-from jobs import Mortal, mortal, until
+from jobs import Mortal, children, mortal, until
 from servers import registry_without_shipped
 from zips import zip_of
 
@@ -18,7 +20,8 @@ from skipseg.models.bundle import save_bundle
 from skipseg.models.labels import Labels
 from skipseg.training.phantoms import write_picture_dataset
 
-MINUTES = 0.5
+LONG = 2  # minutes: many times what a first step needs; no test waits for their end
+SHORT = 1.5
 
 
 @dataclass
@@ -82,11 +85,24 @@ def dataset_of(server: Mortal, pictures: Path) -> None:
     assert made.status_code == 201, made.text
 
 
-def training_of(server: Mortal, minutes: float = MINUTES) -> str:
+def training_of(server: Mortal, minutes: float = LONG) -> str:
     order = {"kind": "train", "dataset": "pictures", "minutes": minutes, "name": "cells"}
     answer = server.post("/v1/jobs", json=order)
     assert answer.status_code == 202, answer.text
     return answer.json()["id"]
+
+
+def until_it_learns(server: Mortal, job: str) -> None:
+    until(lambda: bool((server.get(f"/v1/jobs/{job}").json()["training"] or {}).get("curve")), within=240)
+
+
+def end_the_fit(server: Mortal) -> None:
+    """As if its minutes were over: the process that trains is told so, and the job is not cancelled."""
+    processes = [pid for worker in children(server.processes[0].pid) for pid in children(worker)]
+    [fit] = [
+        pid for pid in processes if b"skipseg.service.retraining.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(fit, signal.SIGTERM)
 
 
 def test_dataset_training_promotion_and_the_way_back_without_one_failed_request(server, pictures) -> None:
@@ -94,7 +110,8 @@ def test_dataset_training_promotion_and_the_way_back_without_one_failed_request(
     picture = next((pictures / "images").iterdir()).read_bytes()
     with asking(server.url, picture) as asker:
         job = training_of(server)
-        until(lambda: server.get(f"/v1/jobs/{job}").json()["training"] is not None)
+        until_it_learns(server, job)
+        end_the_fit(server)
         until(lambda: server.get(f"/v1/jobs/{job}").json()["ended"] is not None, within=240)
         ended = server.get(f"/v1/jobs/{job}").json()
         assert ended["state"] == "succeeded", json.dumps(ended)
@@ -112,8 +129,8 @@ def test_dataset_training_promotion_and_the_way_back_without_one_failed_request(
 @pytest.mark.slow
 def test_a_training_goes_on_after_everybody_was_killed_and_leaves_one_candidate(server, pictures) -> None:
     dataset_of(server, pictures)
-    job = training_of(server)
-    until(lambda: (server.get(f"/v1/jobs/{job}").json()["training"] or {}).get("curve"))
+    job = training_of(server, minutes=SHORT)
+    until_it_learns(server, job)
     server.kill()
     server.serve()
     until(lambda: server.get(f"/v1/jobs/{job}").json()["ended"] is not None, within=240)
@@ -124,8 +141,8 @@ def test_a_training_goes_on_after_everybody_was_killed_and_leaves_one_candidate(
 @pytest.mark.slow
 def test_a_cancel_keeps_the_best_so_far(server, pictures) -> None:
     dataset_of(server, pictures)
-    job = training_of(server, minutes=30)
-    until(lambda: (server.get(f"/v1/jobs/{job}").json()["training"] or {}).get("curve"))
+    job = training_of(server)
+    until_it_learns(server, job)
     assert server.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
     until(lambda: server.get(f"/v1/jobs/{job}").json()["ended"] is not None, within=120)
     outcome = server.get(f"/v1/jobs/{job}").json()["outcome"]

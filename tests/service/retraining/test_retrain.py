@@ -30,7 +30,7 @@ from skipseg.training.runs.setup import CHECKPOINT
 PATIENCE_S = 180
 ORDER = {"dataset": "pictures", "from": "good@1", "name": "cells"}
 LONG = TrainOrder.model_validate({**ORDER, "minutes": 60})  # to be cancelled
-SHORT = TrainOrder.model_validate({**ORDER, "minutes": 0.5, "promotion": "auto"})
+SHORT = TrainOrder.model_validate({**ORDER, "minutes": 1.5, "promotion": "auto"})
 
 
 @contextmanager

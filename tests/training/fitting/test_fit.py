@@ -121,7 +121,7 @@ def test_killed_at_any_moment_it_leaves_a_checkpoint_that_goes_on_to_the_same_en
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(tmp_path / "killed")], env={**os.environ, "PYTHONPATH": paths}
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline and child.poll() is None:
             if checkpoint.exists() and load_checkpoint(checkpoint).step >= wanted:
                 break
@@ -194,5 +194,5 @@ def test_time_without_data_is_counted(tmp_path):
     drawn = slow.sampler.draw
     slow.sampler.draw = lambda step: (time.sleep(0.2), drawn(step))[1]
     fitted = slow.run()
-    assert fitted.waited > 0.2 > fast.run().waited
+    assert fitted.waited >= 5 * 0.2 > fast.run().waited
     assert fitted.history[-1]["waited"] == pytest.approx(fitted.waited, abs=0.01)

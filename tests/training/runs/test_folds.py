@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -163,14 +162,22 @@ def test_divergence_is_zero_for_equal_answers_and_grows_with_the_difference():
     assert 0 < float(divergence(logits, logits * 1.5)) < float(divergence(logits, -logits))
 
 
-OFTEN = """
-import sys
-import skipseg.training.fitting.fit
+DYING = """
+import os, signal, sys
 from skipseg.service.cli import main
-skipseg.training.fitting.fit.CHECKPOINT_SECONDS = 0.0
+from skipseg.training.fitting import fit
+fit.CHECKPOINT_SECONDS = 0.0
+saved = fit.save_checkpoint
+
+def save(path, checkpoint):
+    saved(path, checkpoint)
+    if (path.parent.name, checkpoint.step) == ("fold-2", 5):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fit.save_checkpoint = save
 sys.argv = ["skipseg", *sys.argv[1:]]
 main()
-"""  # the command line, saving after every step
+"""  # the command line, saving after every step, and killed once five of the second fold are saved
 
 
 def test_killed_in_the_second_fold_it_is_resumed_there_to_the_same_weights(
@@ -179,11 +186,8 @@ def test_killed_in_the_second_fold_it_is_resumed_there_to_the_same_weights(
     out, work = tmp_path / "killed", tmp_path / "killed.training"
     arguments = ["train", str(pictures), "--epochs", "8", "--folds", "3", "--plan", str(tiny_plan)]
     arguments += ["--device", "cpu", "--out", str(out)]
-    child = subprocess.Popen([sys.executable, "-c", OFTEN, *arguments], stderr=subprocess.DEVNULL)
-    while child.poll() is None and not (work / "fold-2" / "checkpoint.safetensors").exists():
-        time.sleep(0.002)
-    child.kill()
-    child.wait()
+    killed = subprocess.run([sys.executable, "-c", DYING, *arguments], stderr=subprocess.DEVNULL, timeout=300)
+    assert killed.returncode == -signal.SIGKILL
     assert not out.exists()
     assert not (work / "fold-2" / "member").exists()
     with pytest.raises(UsageError, match="--resume"):
