@@ -14,7 +14,7 @@ from torch import Tensor
 from skipseg.models.inference.accumulator import Accumulator, best_axis
 from skipseg.models.inference.backends.backend import Backend
 from skipseg.models.inference.slab import Sink, Slab
-from skipseg.models.inference.tiles import Tile, Tiling, pad_to_tile
+from skipseg.models.inference.tiles import Frame, Tile, Tiling
 from skipseg.models.memory import ran_out
 from skipseg.models.plan import Plan
 
@@ -67,13 +67,14 @@ class Flight:
     def restart(self, backend: Backend) -> None:
         """From the first tile, on another backend."""
         self.backend = backend
-        self.padded, self._inside = pad_to_tile(self._image, self.way.tile)
-        self._tiling = Tiling.over(self.padded.shape[1:], self.way.tile, self.way.overlap)
+        self._frame = Frame.around(self._image.shape[1:], self.way.tile)
+        self._tiling = Tiling.over(self._frame.size, self.way.tile, self.way.overlap)
         self._along = best_axis(self._tiling)
         self._tiles = _views(self._tiling.tiles(self._along, backend.device), self.way.mirrored)
         self._next: Tile | None = next(self._tiles)
         self.tiles_left, self._out = len(self._tiling) * len(self.way.mirrored), 0
         self.sinks = tuple(self._make_sinks())
+        self._padded = torch.empty(0)
         self._accumulator: Accumulator | None = None
         self._chores: Iterator[None] | None = None
         self.is_done = False
@@ -97,7 +98,7 @@ class Flight:
 
     def inputs(self, tiles: Sequence[Tile]) -> list[Tensor]:
         """What the network sees of them: each (channels, *tile)."""
-        return [self._flat(tile.of(self.padded)) for tile in tiles]
+        return [self._flat(tile.of(self._padded)) for tile in tiles]
 
     def add(self, tiles: Sequence[Tile], logits: Tensor) -> None:
         """Blend the network's answers (N, classes, *tile) in."""
@@ -123,22 +124,22 @@ class Flight:
     def _begin(self) -> None:
         self.began = perf_counter()
         device = self.backend.device
-        self.padded = self.padded.to(device)
+        self._padded = self._frame.filled(self._image.to(device))
         margin = max(sink.margin(self._along) for sink in self.sinks)
         self._accumulator = Accumulator(self._tiling, self._along, self.way.classes, device, margin)
 
     def drop(self) -> None:
         """Let go of everything large; what the sinks made stays."""
         self._accumulator = self._chores = None
-        self._image = self.padded = torch.empty(0)
+        self._image = self._padded = torch.empty(0)
 
     def _let_leave(self, accumulator: Accumulator) -> Iterator[None]:
         """Show final rows to the sinks, and make room."""
-        inside, rows = self._inside[self._along], self._tiling.size[self._along]
+        inside, rows = self._frame.inside[self._along], self._tiling.size[self._along]
         final = rows if self._next is None else self._next.place[self._along].start
         start, stop = max(accumulator.base, inside.start), min(final, inside.stop)
         if stop > start:
-            around = [slice(None), *self._inside]
+            around = [slice(None), *self._frame.inside]
             around[self._along + 1] = slice(None)
             scores = accumulator.between(start, stop)[tuple(around)]
             slab = Slab(scores, self._along, start - inside.start, stop - inside.start, inside.stop - inside.start)

@@ -72,13 +72,26 @@ class Tiling:
             )
 
 
-def pad_to_tile(image: Tensor, tile: Sequence[int]) -> tuple[Tensor, tuple[slice, ...]]:
-    """An image (C, *spatial) with zeros around until every axis holds a tile, and where the image lies in it."""
-    missing = [max(side - length, 0) for length, side in zip(image.shape[1:], tile, strict=True)]
-    before = [count // 2 for count in missing]
-    padding = [n for axis in reversed(range(len(missing))) for n in (before[axis], missing[axis] - before[axis])]
-    inside = tuple(slice(start, start + length) for start, length in zip(before, image.shape[1:], strict=True))
-    return (functional.pad(image, padding) if any(missing) else image), inside
+@dataclass(frozen=True)
+class Frame:
+    """Zeros around an image until every axis holds a tile."""
+
+    size: tuple[int, ...]  # with the zeros
+    inside: tuple[slice, ...]  # where the image lies
+
+    @classmethod
+    def around(cls, shape: Sequence[int], tile: Sequence[int]) -> Frame:
+        """That of an image of this shape, which lies in the middle."""
+        size = tuple(max(length, side) for length, side in zip(shape, tile, strict=True))
+        starts = [(whole - length) // 2 for whole, length in zip(size, shape, strict=True)]
+        return cls(size, tuple(slice(start, start + length) for start, length in zip(starts, shape, strict=True)))
+
+    def filled(self, image: Tensor) -> Tensor:
+        """The image (C, *spatial) with its zeros, or as it is where it needs none."""
+        if image.shape[1:] == self.size:
+            return image
+        around = [(at.start, whole - at.stop) for at, whole in zip(self.inside, self.size, strict=True)]
+        return functional.pad(image, [count for before_and_after in reversed(around) for count in before_and_after])
 
 
 def outer(weights: tuple[Tensor, ...]) -> Tensor:

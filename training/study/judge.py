@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from skipseg.models.inference.restore import restore
 from skipseg.models.inference.sliding import scores_of
-from skipseg.models.inference.tiles import pad_to_tile
+from skipseg.models.inference.tiles import Frame
 from skipseg.models.plan import Plan
 from skipseg.models.precision import Precision
 from skipseg.models.preprocess import prepare
@@ -45,7 +45,7 @@ class Judge:
         image, _ = read_case(self.dataset, self.cases[number % len(self.cases)])
         prepared = prepare(image, self.plan).image
         flat = prepared if self.plan.dimensions == 3 else prepared[..., prepared.shape[-1] // 2]
-        padded, _ = pad_to_tile(flat, self.plan.tile)
+        padded = Frame.around(flat.shape[1:], self.plan.tile).filled(flat)
         starts = [(length - side) // 2 for length, side in zip(padded.shape[1:], self.plan.tile, strict=True)]
         middle = [slice(start, start + side) for start, side in zip(starts, self.plan.tile, strict=True)]
         return padded[(slice(None), *middle)]

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skipseg.models.inference.tiles import Tiling, outer, pad_to_tile
+from skipseg.models.inference.tiles import Frame, Tiling, outer
 
 SIDES = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 16)), min_size=2, max_size=3)
 
@@ -16,11 +16,12 @@ SIDES = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 16)), min_size=2, 
 def test_blending_what_went_in_gives_back_what_went_in(sides, overlap):
     tile = [side for _, side in sides]
     image = torch.randn(2, *[length for length, _ in sides])
-    padded, inside = pad_to_tile(image, tile)
+    frame = Frame.around(image.shape[1:], tile)
+    padded = frame.filled(image)
     total = torch.zeros_like(padded)
     for tile_ in Tiling.over(padded.shape[1:], tile, overlap).tiles(along=len(sides) - 1):
         total[(slice(None), *tile_.place)] += tile_.of(padded) * outer(tile_.weights)
-    torch.testing.assert_close(total[(slice(None), *inside)], image, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(total[(slice(None), *frame.inside)], image, rtol=1e-4, atol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)
@@ -42,7 +43,9 @@ def test_the_middle_of_a_tile_weighs_more_than_its_edge():
 
 
 def test_padding_puts_the_image_in_the_middle_and_zeros_around():
-    padded, inside = pad_to_tile(torch.ones(1, 3, 4), (8, 4))
-    assert padded.shape == (1, 8, 4)
+    frame = Frame.around((3, 4), (8, 4))
+    padded = frame.filled(torch.ones(1, 3, 4))
+    assert padded.shape == (1, *frame.size) == (1, 8, 4)
     assert padded.sum() == 12
-    assert torch.equal(padded[(slice(None), *inside)], torch.ones(1, 3, 4))
+    assert frame.inside == (slice(2, 5), slice(0, 4))
+    assert torch.equal(padded[(slice(None), *frame.inside)], torch.ones(1, 3, 4))
