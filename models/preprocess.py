@@ -21,7 +21,7 @@ from skipseg.models.scans.roi import Roi
 from skipseg.models.scans.volume import Volume
 
 CHUNK_VOXELS = 2**18  # summed at once in double precision, which stays in a processor's cache
-QUICK_VOXELS = 2**15  # for which torch asks no second thread, which would wait for a core where a network has them all
+QUICK_VOXELS = 2**15  # of a small scan: torch asks no second thread for so few, which would wait for a busy core
 MOST_GROWTH = 27  # network voxels per voxel of the scan: three times finer along every axis
 SMALL = 2**18  # voxels of a scan that may grow further, since it stays small
 RANKED = 2**20  # values that percentiles are taken of, evenly strided: more would be sorted for the same figures

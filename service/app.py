@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +13,7 @@ from skipseg.service import problems
 from skipseg.service.examples import with_examples
 from skipseg.service.keys.access import declare_refusals
 from skipseg.service.keys.audit import AuditLog
+from skipseg.service.keys.entries import kept
 from skipseg.service.keys.opening import guard
 from skipseg.service.middleware.bounds import BodyBound
 from skipseg.service.middleware.disk import DiskBound
@@ -94,13 +95,14 @@ def _lifespan(server: Server, traces: Traces) -> Callable[[FastAPI], AbstractAsy
         traces.start()
         _prepare_routes(app)
         server.models.start()
-        yield
-        server.engine.close()
-        server.sweeper.close()
-        server.jobs.close()
-        traces.close()
-        with suppress(OSError):  # lines of the last moment; what cannot be kept was told when it was written
-            AuditLog(server.settings.data).sync()
+        try:
+            yield
+            server.engine.close()
+            server.sweeper.close()
+            server.jobs.close()
+            traces.close()
+        finally:
+            kept(AuditLog(server.settings.data).sync)  # lines of the last moment
 
     return lifespan
 

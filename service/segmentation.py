@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import TypeVar
+from weakref import ref
 
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import UploadFile
@@ -95,16 +96,17 @@ class Segmenter:
         way, stages = _Way(predictor, wishes, self.limits, wanted, record, choice), record.stages
         with self.line.place(), memory_permitting():
             async with AsyncExitStack() as held:
+                leftovers = held.enter_context(Leftovers())
                 size, asked = way.size(scans), perf_counter()
                 async with self._readers.turn(size):
                     stages.add("queue", perf_counter() - asked)
-                    source, located = await self._in_thread(stages, partial(way.open, scans))
-                    count = predictor.foresee(located.placement, wishes)
-                    leftovers = held.enter_context(Leftovers(count))
+                    source, located = await self._in_thread(stages, partial(way.open, scans, leftovers))
+                    leftovers.holder = ref(located)
+                    count = leftovers.held = predictor.foresee(located.placement, wishes)
                     await held.enter_async_context(self.room.hold(count))
                     flight = await self._in_thread(stages, partial(way.depart, located))
                     del located  # it holds the scan, which nobody needs any more
-                    leftovers.are_of(flight)
+                    leftovers.holder = ref(flight)
                     held.enter_context(self._readers.ahead(flight, size))
                 await self._fly(flight, stages)
                 return await self._in_thread(stages, partial(way.arrive, flight, source, count))
@@ -152,9 +154,10 @@ class _Way:
         count = sum(scan.size or 0 for scan in scans)
         return Size(self.predictor.backend, self.predictor.way(self.wishes), count)
 
-    def open(self, scans: list[UploadFile]) -> tuple[Source, Located]:
+    def open(self, scans: list[UploadFile], leftovers: Leftovers) -> tuple[Source, Located]:
         with self.record.stages.measure("read"):
             volume = read_channels([source_of(scan) for scan in scans], self.limits, self.choice)
+        leftovers.held = volume.voxels.nbytes
         self.record.shape = volume.voxels.shape
         with self.record.stages.measure("preprocess"):
             return volume.source, locate(volume, self.predictor.plan, self.limits, self.wishes.roi)

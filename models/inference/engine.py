@@ -90,8 +90,7 @@ class Engine:
             try:
                 self._step(ordered)
             except Exception as error:  # noqa: BLE001 - a device that fails for good must not leave anybody waiting
-                for flight in ordered:
-                    self._fail(flight, error)
+                self._fail_all(ordered, error)
             self.busy_s += perf_counter() - began
             self._answer_those_done()
             del ordered  # or what has left would be held until somebody else comes
@@ -109,21 +108,23 @@ class Engine:
 
     def _wait_for_turn(self) -> list[Flight] | None:
         """Scans in flight in their order; None when the engine is closed."""
-        with self._changed:
-            while True:
-                self._drop_those_given_up()
+        while True:
+            with self._changed:
+                gone = self._given_up()
                 if self._closing:
                     return None
                 if self._flights:
                     return in_turn(list(self._flights), self._turn, perf_counter(), self.seconds_left)
-                self._changed.wait()
+                if not gone:
+                    self._changed.wait()
+            del gone  # outside of the lock: to let go of much memory takes a while
 
-    def _drop_those_given_up(self) -> None:
-        for flight, answer in list(self._flights.items()):
-            if self._closing or answer.cancelled():
-                answer.cancel()
-                del self._flights[flight]
-                flight.drop()
+    def _given_up(self) -> list[Flight]:
+        """Scans that nobody waits for any more, which are in flight no longer."""
+        gone = [flight for flight, answer in self._flights.items() if self._closing or answer.cancelled()]
+        for flight in gone:
+            self._flights.pop(flight).cancel()
+        return gone
 
     def _fill_a_batch(self, ordered: Sequence[Flight]) -> None:
         backend = ordered[0].backend
@@ -192,6 +193,10 @@ class Engine:
         flight.drop()
         if answer is not None and answer.set_running_or_notify_cancel():
             answer.set_exception(error)
+
+    def _fail_all(self, flights: Sequence[Flight], error: Exception) -> None:
+        for flight in flights:
+            self._fail(flight, error)
 
     def _answer_those_done(self) -> None:
         with self._changed:

@@ -55,7 +55,7 @@ class Entries:
                 "refusals_not_written": self._unwritten or None,
             }
             line = {name: value for name, value in fields.items() if value is not None}
-            written = _kept(lambda: self._audit.append(line))
+            written = kept(lambda: self._audit.append(line))
             self._unwritten = 0 if written else self._unwritten
             return written
 
@@ -67,7 +67,7 @@ class Entries:
 
     def _sync(self) -> None:
         self._syncing = False
-        asyncio.get_running_loop().run_in_executor(None, _kept, self._audit.sync)
+        asyncio.get_running_loop().run_in_executor(None, kept, self._audit.sync)
 
     def _may_write_refusal(self) -> bool:
         minute = int(time.monotonic() // 60)
@@ -77,7 +77,8 @@ class Entries:
         return self._refused <= MOST_REFUSALS
 
 
-def _kept(work: Callable[[], None]) -> bool:
+def kept(work: Callable[[], None]) -> bool:
+    """Whether the disk took what ``work`` gives it; the log says so where it did not."""
     try:
         work()
     except OSError as error:

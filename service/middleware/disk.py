@@ -22,7 +22,7 @@ from skipseg.service.refusals import DiskFull
 
 log = logging.getLogger(NAME)
 
-FRESH_S = 1.0  # for so long what was free is taken to be free, less what was let in since
+FRESH_S = 1.0  # for so long what was free, less what came since, may let somebody in; nobody is refused by it
 SMALL = 1 << 20  # bytes of a body that is no form: it is kept in memory, and may be what frees the disk
 
 
@@ -79,9 +79,10 @@ class DiskBound:
         coming = int(announced) if announced.isdecimal() else 0
         is_form = headers.get("content-type", "").startswith("multipart/form-data")
         if coming <= self._most and (is_form or coming > SMALL or "transfer-encoding" in headers):
-            if monotonic() - self._asked > FRESH_S:
+            is_fresh = announced and monotonic() - self._asked < FRESH_S
+            if not is_fresh or self._free - coming < self._least:
                 self._free, self._asked = await run_sync(free_on, self._folders), monotonic()
-            _check(self._free, self._least, coming)
+                _check(self._free, self._least, coming)
             self._free -= coming
 
 

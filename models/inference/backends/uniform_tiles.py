@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skipseg.models.inference.backends.backend import Backend
 
-GLANCE = 16.618  # voxels of a channel; a whole number would pick them from the planes at the border, often padded
+GLANCE = 16.618  # about so many voxels of a channel; a whole number would pick all from planes at the border
 
 
 class UniformTiles:

@@ -11,6 +11,8 @@ from jobs import until
 from process_memory import kilobytes
 from servers import RunningServer, registry_without_shipped, serving
 
+from skipseg.service.problems import CLIENT_GONE
+
 SIDE = 420  # voxels: more than 1 GiB on its way
 BOUNDARY = "b3f1"
 SOME_KB = 150 * 2**10
@@ -56,6 +58,11 @@ def in_flight(server: RunningServer) -> int:
     return next(int(float(line.split()[1])) for line in lines if line.startswith("skipseg_scans_in_flight "))
 
 
+def statuses(server: RunningServer) -> list[int]:
+    """Of the segmentations that the log tells of."""
+    return [line["status"] for line in server.lines() if line.get("route") == "/v1/segmentations"]
+
+
 def test_a_scan_that_is_given_up_midway(server) -> None:
     before = kilobytes(server.pid, "VmRSS")
     connection = begun(server, file_of(cube(SIDE)))
@@ -63,6 +70,7 @@ def test_a_scan_that_is_given_up_midway(server) -> None:
     until(lambda: kilobytes(server.pid, "VmRSS") > before + 2 * SOME_KB)
     connection.close()
     until(lambda: in_flight(server) == 0)
+    until(lambda: CLIENT_GONE in statuses(server))
     until(lambda: kilobytes(server.pid, "VmRSS") < before + SOME_KB)
     assert segmented(server, file_of(cube(40))) == 200
 

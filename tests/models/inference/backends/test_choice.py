@@ -142,6 +142,20 @@ def test_what_is_slower_is_not_taken():
         judge(Eager(Sluggish(0.4), CPU, "fp32"), yardstick)
 
 
+class Unsteady(Sluggish):
+    """Slow and wrong at first."""
+
+    def forward(self, tiles):
+        factor = 2.0 if len(self.seconds) > 1 else 1.0
+        return factor * super().forward(tiles)
+
+
+def test_what_was_wrong_once_is_not_heard_again():
+    yardstick = Yardstick.of(Eager(Sluggish(0.1), CPU, "fp32"), TILE)
+    with pytest.raises(Unusable, match=r"lies .* off"):
+        judge(Eager(Unsteady(0.4, 0.4, 0.01), CPU, "fp32"), yardstick)
+
+
 def test_what_was_slow_for_a_moment_is_taken():
     yardstick = Yardstick.of(Eager(Sluggish(0.1), CPU, "fp32"), TILE)
     _, merits = judge(Eager(Sluggish(0.4, 0.4, 0.01), CPU, "fp32"), yardstick)
