@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -28,7 +29,18 @@ from skipseg.client import Client
 
 SCANS = 2000  # of a job: more than it gets to
 NOW_AND_THEN_S = 0.5
-Beside = tuple[str, str]  # milliseconds to a mask, the median; scans of the job a second
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The median of seconds to a mask, and the job's scans a second; None where there was nobody, or no job."""
+
+    seconds: float | None
+    rate: float | None
+
+    def __str__(self) -> str:
+        person = "nobody waits" if self.seconds is None else f"{1000 * self.seconds:.1f} ms to a mask"
+        return f"{person:20} {'' if self.rate is None else f'{self.rate:5.1f} scans/s of the job'}"
 
 
 def main() -> None:
@@ -43,8 +55,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder, server(Path(folder), own) as url, Client(url) as client:
                 figures = measured(client, wanted.scans, wanted.model, wanted.seconds)
             print("the server's own worker" if own else "a worker of equal priority")
-            for name, (milliseconds, rate) in figures.items():
-                print(f"  {name:24} {milliseconds:>6} ms to a mask, {rate:>5} scans/s of the job", flush=True)
+            for name, beside in figures.items():
+                print(f"  {name:24} {beside}", flush=True)
 
 
 @contextmanager
@@ -56,7 +68,7 @@ def server(data: Path, own: bool) -> Iterator[str]:
             return
         log = data / "worker.log"
         command = [sys.executable, "-m", "skipseg", "worker", "--data", str(data)]
-        with log.open("wb") as lines, subprocess.Popen(command, stderr=lines) as worker:
+        with log.open("wb") as lines, subprocess.Popen(command, stderr=lines, start_new_session=True) as worker:
             try:
                 until(lambda: "worker ready" in log.read_text())
                 yield running.url
@@ -69,32 +81,34 @@ def measured(client: Client, scans: list[Path], model: str, seconds: float) -> d
     person = lambda: client.segment(scans[0], model=model)  # noqa: E731
     for _ in range(5):
         person()
-    figures: dict[str, Beside] = {"nothing else": (timed(person, seconds / 4, 0), "-")}
+    figures = {"nothing else": Beside(waited(person, seconds / 4, 0), None)}
     upload = client.upload_scans({f"{at}.nii.gz": scans[at % len(scans)] for at in range(SCANS)})
     job = client.jobs.submit({"upload": upload.id}, model)
     done = lambda: client.jobs.get(job).progress.done  # noqa: E731
     while not done():
         time.sleep(0.2)
-    pauses = {"the job alone": None, "one scan after the other": 0.0, "every half second": NOW_AND_THEN_S}
-    for name, pause in pauses.items():
+    clients: dict[str, Callable[[], float | None]] = {
+        "the job alone": lambda: time.sleep(seconds),
+        "one scan after the other": lambda: waited(person, seconds, 0),
+        "every half second": lambda: waited(person, seconds, NOW_AND_THEN_S),
+    }
+    for name, ask in clients.items():
         before, began = done(), time.perf_counter()
-        if pause is None:
-            time.sleep(seconds)
-        waited = "-" if pause is None else timed(person, seconds, pause)
-        figures[name] = waited, f"{(done() - before) / (time.perf_counter() - began):.1f}"
+        found = ask()
+        figures[name] = Beside(found, (done() - before) / (time.perf_counter() - began))
     client.jobs.cancel(job)
     return figures
 
 
-def timed(person: Callable[[], object], seconds: float, pause: float) -> str:
-    """What somebody waits for a mask, asking for so many seconds."""
+def waited(person: Callable[[], object], seconds: float, pause: float) -> float:
+    """The median of seconds to a mask, for somebody who asks for so many seconds."""
     taken, ends = [], time.perf_counter() + seconds
     while time.perf_counter() < ends:
         began = time.perf_counter()
         person()
         taken.append(time.perf_counter() - began)
         time.sleep(pause)
-    return f"{1000 * statistics.median(taken):.1f}"
+    return statistics.median(taken)
 
 
 if __name__ == "__main__":
