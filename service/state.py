@@ -85,6 +85,7 @@ def _half_of_what_is_free(device: torch.device) -> int:
     return min(of_the_processor, free_bytes(device) // 2) if device.type == "cuda" else of_the_processor
 
 
+# async, as all that only reads the request: FastAPI would hand the rest to a thread
 async def _server(request: Request) -> Server:
     server = request.app.state.server
     assert isinstance(server, Server)

@@ -21,7 +21,7 @@ from skipseg.service.observing.record import record_of
 log = logging.getLogger(NAME)
 
 MOST_REFUSALS = 60  # lines a minute of refused authentications: a stranger must not be able to fill the disk
-SYNC_S = 0.5
+SYNC_S = 0.5  # one sync does for the lines of so long
 OURS = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 TARGETS = ("name", "version", "n", "id")  # parts of paths that are names of ours; a case may be called like a patient
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +24,6 @@ class Leftovers:
 
     held: int = 0
     holder: Callable[[], object | None] = lambda: None
-    _looks: int = field(default=0, init=False)
 
     def __enter__(self) -> Self:
         return self
@@ -33,14 +32,13 @@ class Leftovers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None and self.held >= LARGE:
-            self._look_later()
+            self._look_later(LOOKS)
 
-    def _look_later(self) -> None:
-        self._looks += 1
-        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._give_back)
+    def _look_later(self, looks: int) -> None:
+        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._give_back, looks - 1)
 
-    def _give_back(self) -> None:
-        if self.holder() is not None and self._looks < LOOKS:
-            self._look_later()
+    def _give_back(self, looks: int) -> None:
+        if looks and self.holder() is not None:
+            self._look_later(looks)
         else:
             asyncio.get_running_loop().run_in_executor(None, give_back_after, self.held)
